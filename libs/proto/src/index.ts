@@ -1,0 +1,1 @@
+export const schemaVersions: readonly string[] = ["3.4", "3.5", "3.6", "3.7"];

@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+
+// Unit tests stand beside the source; integration tests (real sockets, real etcd) under test/.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{apps,libs,tools}/*/src/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["{apps,libs,tools}/*/test/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
