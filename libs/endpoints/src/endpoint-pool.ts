@@ -131,7 +131,7 @@ export class EndpointPool implements AsyncDisposable {
   }
 
   #hurry(): void {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.nowMs();
     if (nowMs - this.#hurriedAtMs < hurryPauseMs || this.hasUsable()) return;
     this.#hurriedAtMs = nowMs;
     for (const monitor of this.#monitors.values()) monitor.hurry();

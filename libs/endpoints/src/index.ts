@@ -27,6 +27,8 @@ export {
   hasSameEndpoints,
   uniqueEndpoints,
 } from "./endpoint-set.ts";
+export { createEtcdProbe } from "./etcd/etcd-probe.ts";
+export { createMemberSource, type MemberSource, type MemberSourceOptions } from "./etcd/member-source.ts";
 export { createAutoProbe } from "./health/auto-probe.ts";
 export type { TlsMaterial } from "./health/connect.ts";
 export type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";

@@ -1,19 +1,21 @@
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 /** A clock for tests: time moves when told to, timers fire in order while it does. */
 export class ManualClock implements Clock {
   #now = 0;
   #timers: { atMs: number; fire: () => void }[] = [];
 
-  now(): number {
+  nowMs(): number {
     return this.#now;
   }
 
-  setTimer(delayMs: number, fire: () => void): () => void {
+  setTimer(delayMs: number, fire: () => void): Timer {
     const timer = { atMs: this.#now + delayMs, fire };
     this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
+    return {
+      stop: () => {
+        this.#timers = this.#timers.filter((other) => other !== timer);
+      },
     };
   }
 

@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { canonicalHost, type Endpoint, isUnixEndpoint } from "../endpoint.ts";
 
@@ -32,7 +32,7 @@ export async function openTlsConnection(
   const options: ConnectionOptions = {
     socket,
     host: name, // what the certificate is checked against; `servername` goes into SNI and must not be an address
-    servername: /^[\d.]+$|:/.test(name) ? "" : name,
+    servername: isIP(name) === 0 ? name : "",
     rejectUnauthorized: verify,
     ALPNProtocols: ["h2", "http/1.1"],
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { RandomSource } from "../picker.ts";
 import { type EndpointHealth, type HealthEvent, type HealthPolicy, nextHealth } from "./endpoint-health.ts";
@@ -25,7 +25,7 @@ export class EndpointMonitor {
   endpoint: Endpoint;
   #health: EndpointHealth;
   readonly #options: MonitorOptions;
-  #cancelTimer: (() => void) | undefined;
+  #timer: Timer | undefined;
   #probing: AbortController | undefined;
   #seenActivity: number;
   #isStopped = false;
@@ -35,7 +35,7 @@ export class EndpointMonitor {
     this.#options = options;
     this.#seenActivity = options.activityOf(endpoint);
     if (options.probeIntervalMs === undefined) {
-      this.#health = { t: "healthy", sinceMs: options.clock.now(), ejections: 0 }; // nobody will ever tell us otherwise
+      this.#health = { t: "healthy", sinceMs: options.clock.nowMs(), ejections: 0 }; // nobody will ever tell us otherwise
     } else {
       this.#health = { t: "unknown" };
       this.#startProbe();
@@ -65,7 +65,7 @@ export class EndpointMonitor {
     if (this.#isStopped) return;
     const { policy, clock, random } = this.#options;
     const from = this.#health;
-    const to = nextHealth(from, event, policy, { nowMs: clock.now(), random: random() });
+    const to = nextHealth(from, event, policy, { nowMs: clock.nowMs(), random: random() });
     if (to !== from) {
       this.#leave();
       this.#health = to;
@@ -76,7 +76,7 @@ export class EndpointMonitor {
 
   /** Every state has exactly one thing pending: a probe in flight or a timer that starts one. */
   #enter(): void {
-    if (this.#isStopped || this.#probing !== undefined || this.#cancelTimer !== undefined) return;
+    if (this.#isStopped || this.#probing !== undefined || this.#timer !== undefined) return;
     switch (this.#health.t) {
       case "unknown":
       case "probing":
@@ -100,8 +100,8 @@ export class EndpointMonitor {
   }
 
   #leave(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#timer?.stop();
+    this.#timer = undefined;
     this.#probing?.abort();
     this.#probing = undefined;
   }
@@ -120,9 +120,9 @@ export class EndpointMonitor {
     const { probe, probeTimeoutMs, clock } = this.#options;
     const abort = new AbortController();
     this.#probing = abort;
-    const cancelTimeout = clock.setTimer(probeTimeoutMs, () => abort.abort());
+    const timeout = clock.setTimer(probeTimeoutMs, () => abort.abort());
     void probe(this.endpoint, abort.signal).then((result) => {
-      cancelTimeout();
+      timeout.stop();
       if (this.#probing !== abort) return; // a probe of a state we left
       this.#probing = undefined;
       this.#seenActivity = this.#options.activityOf(this.endpoint);
@@ -131,8 +131,8 @@ export class EndpointMonitor {
   }
 
   #setTimer(delayMs: number, fire: () => void): void {
-    this.#cancelTimer = this.#options.clock.setTimer(delayMs, () => {
-      this.#cancelTimer = undefined;
+    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timer = undefined;
       fire();
     });
   }

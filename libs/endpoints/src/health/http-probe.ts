@@ -32,7 +32,7 @@ function get(
   return new Promise((resolve, reject) => {
     const where = isUnixEndpoint(endpoint)
       ? { socketPath: endpoint.host }
-      : { host: endpoint.host, port: endpoint.port, servername: canonicalHost(endpoint.host) };
+      : { host: endpoint.host, port: endpoint.port };
     const request = isTlsEndpoint(endpoint)
       ? requestHttps({ ...where, path, agent: false, signal, rejectUnauthorized: false, ...tls })
       : requestHttp({ ...where, path, agent: false, signal });

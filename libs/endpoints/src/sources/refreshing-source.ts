@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, systemClock, type Timer } from "../clock.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type EndpointSet, EndpointSetHolder, type EndpointSource } from "../endpoint-set.ts";
 import type { RandomSource } from "../picker.ts";
@@ -45,7 +45,7 @@ type State =
   | { readonly t: "loading"; readonly abort: AbortController; readonly failures: number }
   | {
       readonly t: "waiting";
-      readonly cancel: () => void;
+      readonly timer: Timer;
       readonly sinceMs: number;
       readonly failures: number;
     }
@@ -93,10 +93,10 @@ export function createRefreshingSource(options: RefreshingSourceOptions): Refres
   }
 
   function enterWaiting(waitMs: number, failures: number): State {
-    const cancel = clock.setTimer(waitMs, () => {
+    const timer = clock.setTimer(waitMs, () => {
       state = enterLoading(failures);
     });
-    return { t: "waiting", cancel, sinceMs: clock.now(), failures };
+    return { t: "waiting", timer, sinceMs: clock.nowMs(), failures };
   }
 
   return {
@@ -104,13 +104,13 @@ export function createRefreshingSource(options: RefreshingSourceOptions): Refres
     current: () => holder.current(),
     subscribe: (listener) => holder.subscribe(listener),
     refresh() {
-      if (state.t !== "waiting" || clock.now() - state.sinceMs < minRetryMs) return;
-      state.cancel();
+      if (state.t !== "waiting" || clock.nowMs() - state.sinceMs < minRetryMs) return;
+      state.timer.stop();
       state = enterLoading(state.failures);
     },
     [Symbol.asyncDispose]() {
       if (state.t === "loading") state.abort.abort();
-      if (state.t === "waiting") state.cancel();
+      if (state.t === "waiting") state.timer.stop();
       state = { t: "ended" };
       return Promise.resolve();
     },
