@@ -37,5 +37,6 @@ export {
   uint32Option,
   uintOption,
 } from "./options/option.ts";
+export { type ParsedOptions, parseOptions } from "./options/parse-options.ts";
 export { type AppContext, runApp } from "./run-app.ts";
 export { version } from "./version.ts";

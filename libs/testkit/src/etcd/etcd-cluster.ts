@@ -21,6 +21,8 @@ export interface EtcdClusterOptions {
   readonly basePort?: number;
   /** Kept when disposed. Default: a temporary folder that is removed. */
   readonly dataDir?: string;
+  /** Members get process groups of their own, out of reach of the terminal's Ctrl-C. Default false. */
+  readonly detached?: boolean;
 }
 
 /** A real etcd cluster on 127.0.0.1. Disposing kills its processes and removes its temporary data; twice is fine. */
@@ -94,6 +96,7 @@ async function planMembers(
   return rows.map((row) => ({
     ...row,
     program: options.binary.etcd,
+    detached: options.detached ?? false,
     args: [
       `--name=${row.name}`,
       `--data-dir=${join(dataDir, row.name)}`,

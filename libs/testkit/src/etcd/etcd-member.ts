@@ -31,6 +31,7 @@ export interface MemberPlan {
   readonly args: readonly string[];
   readonly clientUrl: string;
   readonly peerUrl: string;
+  readonly detached: boolean;
 }
 
 const healthPollMs = 50;
@@ -38,7 +39,9 @@ const healthTimeoutMs = 60_000;
 
 /** Starts one etcd process. Resolves at once; ask `healthy()` before use. */
 export function startEtcdMember(plan: MemberPlan): EtcdMember & AsyncDisposable {
-  let running: RunningProgram = startProgram(plan.program, plan.args, { env: cleanEnvironment });
+  const start = (): RunningProgram =>
+    startProgram(plan.program, plan.args, { env: cleanEnvironment, detached: plan.detached });
+  let running = start();
   return {
     name: plan.name,
     clientAddress: new URL(plan.clientUrl).host,
@@ -55,7 +58,7 @@ export function startEtcdMember(plan: MemberPlan): EtcdMember & AsyncDisposable 
     },
     restart: async () => {
       await running[Symbol.asyncDispose]();
-      running = startProgram(plan.program, plan.args, { env: cleanEnvironment });
+      running = start();
       await waitForHealth(plan.clientUrl, running);
     },
     healthy: () => waitForHealth(plan.clientUrl, running),

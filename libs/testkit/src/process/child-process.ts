@@ -19,14 +19,18 @@ export interface RunningProgram extends AsyncDisposable {
   signal(name: NodeJS.Signals): void;
 }
 
-/** Starts a program with its streams captured. Its environment is ours plus `env`. */
+/**
+ * Starts a program with its streams captured. Its environment is ours plus `env`. `detached` puts it into a process
+ * group of its own, out of reach of the terminal's Ctrl-C.
+ */
 export function startProgram(
   command: string,
   args: readonly string[],
-  options: { env?: Readonly<Record<string, string>>; cwd?: string } = {},
+  options: { env?: Readonly<Record<string, string>>; cwd?: string; detached?: boolean } = {},
 ): RunningProgram {
   const child: ChildProcess = spawn(command, [...args], {
     stdio: ["ignore", "pipe", "pipe"],
+    detached: options.detached ?? false,
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
