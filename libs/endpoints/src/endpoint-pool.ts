@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "@etcd-edge/runtime";
 import { type Endpoint, endpointKey } from "./endpoint.ts";
 import type { EndpointSet, EndpointSource } from "./endpoint-set.ts";
 import type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";

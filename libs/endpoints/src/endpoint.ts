@@ -1,4 +1,4 @@
-import { isIPv6 } from "node:net";
+import { formatHostPort } from "@etcd-edge/runtime";
 
 /**
  * How an upstream is spoken to.
@@ -33,7 +33,7 @@ export function isTlsEndpoint(endpoint: Endpoint): boolean {
 
 /** `host:port` with brackets round an IPv6 host, or the path of a unix socket. */
 export function endpointAddress(endpoint: Endpoint): string {
-  return isUnixEndpoint(endpoint) ? endpoint.host : joinHostPort(endpoint.host, endpoint.port);
+  return isUnixEndpoint(endpoint) ? endpoint.host : formatHostPort(endpoint);
 }
 
 /** `scheme://address`, or the bare address when no scheme was given. */
@@ -46,14 +46,10 @@ export function endpointUrl(endpoint: Endpoint): string {
 export function endpointKey(endpoint: Endpoint): string {
   return isUnixEndpoint(endpoint)
     ? `unix:${endpoint.host}`
-    : joinHostPort(canonicalHost(endpoint.host), endpoint.port);
+    : formatHostPort({ host: canonicalHost(endpoint.host), port: endpoint.port });
 }
 
 /** A host as it is compared and as TLS wants it: lower case, without the trailing dot of an absolute name. */
 export function canonicalHost(host: string): string {
   return host.toLowerCase().replace(/\.$/, "");
-}
-
-export function joinHostPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,4 +1,3 @@
-export { type Clock, systemClock } from "./clock.ts";
 export { DnsClient, type DnsClientOptions, DnsError, type DnsErrorCode } from "./dns/dns-client.ts";
 export {
   lookupSrv,
@@ -16,7 +15,6 @@ export {
   endpointUrl,
   isTlsEndpoint,
   isUnixEndpoint,
-  joinHostPort,
 } from "./endpoint.ts";
 export { EndpointPool, type EndpointPoolOptions, type EndpointTransition } from "./endpoint-pool.ts";
 export {

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "./clock.ts";
+import type { Clock, Timer } from "@etcd-edge/runtime";
 
 /** A clock for tests: time moves when told to, timers fire in order while it does. */
 export class ManualClock implements Clock {

@@ -1,3 +1,4 @@
+import type { HostPort } from "@etcd-edge/runtime";
 import type { Endpoint, EndpointScheme } from "./endpoint.ts";
 
 export type ParsedEndpoints = {
@@ -37,8 +38,6 @@ export function parseEndpoint(entry: string): Endpoint | string {
   if (split === undefined) return `error parsing endpoint "${hostPort}"`;
   return endpoint(toScheme(url?.[1]), split.host, split.port);
 }
-
-export type HostPort = { readonly host: string; readonly port: number };
 
 /**
  * `host:port` or `[v6]:port`; undefined if there is no port, the port is not 1–65535, or an IPv6 host lacks brackets.

@@ -1,5 +1,5 @@
 import { Cluster, type Member, toGrpcJsService } from "@etcd-edge/proto";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "@etcd-edge/runtime";
 import type { Endpoint } from "../endpoint.ts";
 import { type EndpointSet, type EndpointSource, uniqueEndpoints } from "../endpoint-set.ts";
 import type { TlsMaterial } from "../health/connect.ts";

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../clock.ts";
+import type { Clock, Timer } from "@etcd-edge/runtime";
 import type { Endpoint } from "../endpoint.ts";
 import type { RandomSource } from "../picker.ts";
 import { type EndpointHealth, type HealthEvent, type HealthPolicy, nextHealth } from "./endpoint-health.ts";

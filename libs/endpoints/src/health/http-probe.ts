@@ -1,6 +1,6 @@
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { canonicalHost, type Endpoint, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
+import { type Endpoint, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
 import type { TlsMaterial } from "./connect.ts";
 import type { Probe } from "./probe.ts";
 import { toFailure } from "./socket-probes.ts";

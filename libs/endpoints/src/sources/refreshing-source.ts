@@ -1,4 +1,4 @@
-import { type Clock, systemClock, type Timer } from "../clock.ts";
+import { type Clock, systemClock, type Timer } from "@etcd-edge/runtime";
 import type { Endpoint } from "../endpoint.ts";
 import { type EndpointSet, EndpointSetHolder, type EndpointSource } from "../endpoint-set.ts";
 import type { RandomSource } from "../picker.ts";

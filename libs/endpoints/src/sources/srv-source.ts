@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "@etcd-edge/runtime";
 import type { DnsClient } from "../dns/dns-client.ts";
 import { lookupSrv, type SrvService } from "../dns/srv-lookup.ts";
 import { type Endpoint, endpointUrl } from "../endpoint.ts";
