@@ -4,6 +4,7 @@ export { compareVersions, type EtcdBinary, findEtcdBinaries } from "./binaries/e
 export { ensureGoBuiltEtcds } from "./binaries/go-etcd.ts";
 export { ensureTestPrograms, findProgram, requireProgram } from "./binaries/test-programs.ts";
 export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
+export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
 export type { EtcdMember } from "./etcd/etcd-member.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
