@@ -15,15 +15,19 @@ import { codeOfCancel } from "./cancel-code.ts";
 import type { RelayContext } from "./relay.ts";
 
 /**
- * A call that may stream both ways, forwarded from its first byte on. Until a message of it was handed to an endpoint it
- * moves on to the next one when an endpoint cannot be reached; after that its end is final.
+ * A call that may stream both ways, forwarded from its first byte on.
  *
- *     connecting ──first message or half-close──▶ flowing ──▶ over
+ *     upstream ──first answer──▶ bound ──▶ over
+ *       │  ▲
+ *       └──┘ not taken: on to the next endpoint, with what the client has sent so far
  */
 type Phase =
-  | { readonly t: "connecting"; readonly upstream: Upstream; readonly call: ClientCall }
-  | { readonly t: "flowing"; readonly call: ClientCall }
+  | { readonly t: "upstream"; readonly upstream: Upstream; readonly call: ClientCall }
+  | { readonly t: "bound"; readonly call: ClientCall }
   | { readonly t: "over" };
+
+/** What a client sent before the first answer is kept up to this size, so that it can be sent elsewhere. */
+const maxReplayBytes = 64 * 1024;
 
 /** Relays one such call. Made when the call begins, and opens upstream at once. */
 export class StreamingCall implements ServerSink {
@@ -32,6 +36,10 @@ export class StreamingCall implements ServerSink {
   readonly #record: CallRecord;
   readonly #tried = new Set<Upstream>();
   #phase: Phase = { t: "over" };
+  /** Nothing once the call is bound, or the client has sent too much to keep. */
+  #replay: Buffer[] | undefined = [];
+  #replayBytes = 0;
+  #isHalfClosed = false;
 
   constructor(context: RelayContext, downstream: ServerCall, record: CallRecord) {
     this.#context = context;
@@ -41,19 +49,27 @@ export class StreamingCall implements ServerSink {
   }
 
   onMessage(payload: Buffer): void {
-    const call = this.#flow();
-    if (call === undefined) return;
+    if (this.#phase.t === "over") return;
     this.#record.counts.received++;
+    const { call } = this.#phase;
     if (payload.length > this.#context.maxSendBytes) {
       call.cancel();
       this.#end({ code: StatusCode.invalidArgument, message: "etcdserver: request is too large" });
-    } else if (!call.sendMessage(payload)) {
-      this.#downstream.pause();
+      return;
     }
+    this.#keep(payload);
+    if (!call.sendMessage(payload)) this.#downstream.pause();
+  }
+
+  #keep(payload: Buffer): void {
+    this.#replayBytes += payload.length;
+    if (this.#replayBytes > maxReplayBytes) this.#replay = undefined;
+    this.#replay?.push(payload);
   }
 
   onHalfClose(): void {
-    this.#flow()?.halfClose();
+    this.#isHalfClosed = true;
+    if (this.#phase.t !== "over") this.#phase.call.halfClose();
   }
 
   onCancel(reason: CancelReason): void {
@@ -75,18 +91,22 @@ export class StreamingCall implements ServerSink {
     }
     const { path, metadata, deadlineAt } = this.#downstream;
     const options = deadlineAt === undefined ? {} : { deadlineAt };
-    this.#phase = { t: "connecting", upstream, call: upstream.streams.open(path, metadata, options, this.#answers) };
+    const call = upstream.streams.open(path, metadata, options, this.#answers);
+    this.#phase = { t: "upstream", upstream, call };
+    for (const message of this.#replay ?? []) call.sendMessage(message);
+    if (this.#isHalfClosed) call.halfClose();
   }
 
-  /** From here on messages are with one endpoint. */
-  #flow(): ClientCall | undefined {
-    if (this.#phase.t === "connecting") this.#phase = { t: "flowing", call: this.#phase.call };
-    return this.#phase.t === "flowing" ? this.#phase.call : undefined;
+  #bind(call: ClientCall): void {
+    if (this.#phase.t === "upstream") this.#phase = { t: "bound", call };
+    this.#replay = undefined;
   }
 
   readonly #answers: ClientSink = {
-    onHeaders: (metadata: RawMetadata): void => {
-      if (this.#phase.t !== "over") this.#downstream.sendHeaders(metadata);
+    onHeaders: (metadata: RawMetadata, call: ClientCall): void => {
+      if (this.#phase.t === "over") return;
+      this.#bind(call);
+      this.#downstream.sendHeaders(metadata);
     },
     onMessage: (payload: Buffer, call: ClientCall): void => {
       if (this.#phase.t === "over") return;
@@ -95,10 +115,11 @@ export class StreamingCall implements ServerSink {
     },
     onDrain: (): void => this.#downstream.resume(),
     onEnd: (outcome: Outcome): void => {
-      if (this.#phase.t === "over") return;
-      const mayMove = this.#phase.t === "connecting" && outcome.code === StatusCode.unavailable;
-      if (mayMove && isSafeToResend(outcome) && this.#phase.t === "connecting") {
-        this.#tried.add(this.#phase.upstream);
+      const phase = this.#phase;
+      if (phase.t === "over") return;
+      const mayMove = phase.t === "upstream" && this.#replay !== undefined;
+      if (mayMove && isSafeToResend(outcome) && outcome.code === StatusCode.unavailable) {
+        this.#tried.add(phase.upstream);
         this.#connect(outcome.message);
         return;
       }
