@@ -34,7 +34,6 @@ export { createHttpProbe } from "./health/http-probe.ts";
 export { isLocalError, type Probe, type ProbeResult } from "./health/probe.ts";
 export { createTlsProbe, probeTcp } from "./health/socket-probes.ts";
 export {
-  type HostPort,
   type ParsedEndpoints,
   parseEndpoint,
   parseEndpoints,
