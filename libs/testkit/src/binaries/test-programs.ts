@@ -20,6 +20,7 @@ interface TestProgram {
 
 const programs: readonly TestProgram[] = [
   { program: "nats-server", debianPackage: "nats-server", how: "unpacked" },
+  { program: "openssl", debianPackage: "openssl", how: "installed" },
   { program: "curl", debianPackage: "curl", how: "installed" },
   { program: "dig", debianPackage: "bind9-dnsutils", how: "installed" },
   { program: "dnsmasq", debianPackage: "dnsmasq-base", how: "installed" },
