@@ -1,13 +1,18 @@
-import { lookup } from "node:dns/promises";
-import { isIP, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
-import { type Endpoint, endpointAddress, isUnixEndpoint, splitHostPort } from "@etcd-edge/endpoints";
+import {
+  type Endpoint,
+  endpointAddress,
+  isUnixEndpoint,
+  resolveHost,
+  splitHostPort,
+} from "@etcd-edge/endpoints";
 import { formatHostPort, type HostPort } from "@etcd-edge/runtime";
 
 /** Where the gateway listens, with its host resolved. An empty host is every interface. */
 export type ListenAddress = HostPort & { readonly address: string };
 
-/** The errors of a step, in etcd's words; a step finds all of its errors. */
+/** What a step found, and its errors in etcd's words. */
 export type Checked<T> = { readonly value: T; readonly errors: readonly string[] };
 
 /**
@@ -31,7 +36,7 @@ export async function checkListenAddress(text: string): Promise<Checked<ListenAd
 export async function checkEndpoints(
   endpoints: readonly Endpoint[],
   listen: ListenAddress | undefined,
-): Promise<Checked<undefined>> {
+): Promise<readonly string[]> {
   const errors = await Promise.all(
     endpoints.map(async (endpoint) => {
       if (isUnixEndpoint(endpoint)) return undefined;
@@ -47,7 +52,7 @@ export async function checkEndpoints(
       return `SRV or endpoint (${endpointAddress(endpoint)}->${resolved}) should not resolve to the gateway listen addr (${self})`;
     }),
   );
-  return { value: undefined, errors: errors.filter((error) => error !== undefined) };
+  return errors.filter((error) => error !== undefined);
 }
 
 /** True if a connection to `target` (an IP address) would arrive at the listener. */
@@ -79,9 +84,8 @@ function canonical(address: string): string {
 
 /** "unknown": the name could not be looked up now; empty: it does not exist. */
 async function resolve(host: string): Promise<readonly string[] | "unknown"> {
-  if (isIP(host) !== 0) return [host];
   try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
+    return await resolveHost(host);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     return code === "ENOTFOUND" || code === "ENODATA" ? [] : "unknown";

@@ -41,8 +41,9 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
       : await discoverEndpoints(config, fallback, logger),
   );
   const given = config.discoverySrv === "" ? listed.endpoints : endpoints.current().endpoints;
-  const reachable = await checkEndpoints(given, listen.value);
-  const errors = [...listed.errors, ...listen.errors, ...reachable.errors];
+  // Names are looked up only once the texts are right, as etcd's gateway does.
+  const reachable = listed.errors.length > 0 ? [] : await checkEndpoints(given, listen.value);
+  const errors = [...listed.errors, ...listen.errors, ...reachable];
   if (config.discoverySrv === "" && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 

@@ -1,5 +1,3 @@
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import {
   createAutoProbe,
   createEtcdProbe,
@@ -8,6 +6,7 @@ import {
   isUnixEndpoint,
   type Probe,
   probeTcp,
+  resolveHost,
   type TlsMaterial,
 } from "@etcd-edge/endpoints";
 import { type ListenAddress, leadsTo } from "./address-checks.ts";
@@ -44,7 +43,6 @@ export function withoutSelf(probe: Probe, listen: ListenAddress): Probe {
 async function leadsBack(endpoint: Endpoint, listen: ListenAddress): Promise<boolean> {
   if (isUnixEndpoint(endpoint) || endpoint.port !== listen.port) return false;
   const { host, port } = endpoint;
-  const addresses =
-    isIP(host) === 0 ? await lookup(host, { all: true }).catch(() => []) : [{ address: host }];
-  return addresses.some(({ address }) => leadsTo(listen, { host: address, port }));
+  const addresses = await resolveHost(host).catch(() => []); // the probe itself will say what is wrong
+  return addresses.some((address) => leadsTo(listen, { host: address, port }));
 }

@@ -5,6 +5,7 @@ import {
   endpointKey,
   isLocalError,
   isUnixEndpoint,
+  lookupHost,
 } from "@etcd-edge/endpoints";
 
 export type DialResult =
@@ -51,7 +52,7 @@ function dial(endpoint: Endpoint, timeoutMs: number, onread: OnReadOpts): Promis
   };
   const socket = isUnixEndpoint(endpoint)
     ? connect({ path: endpoint.host, ...common })
-    : connect({ host: endpoint.host, port: endpoint.port, ...common });
+    : connect({ host: endpoint.host, port: endpoint.port, lookup: lookupHost, ...common });
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => socket.destroy(new Error(`dial ${endpointAddress(endpoint)}: i/o timeout`)),
