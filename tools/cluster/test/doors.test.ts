@@ -9,7 +9,11 @@ type Door = readonly Extract<TierProcess["tier"], "tcp-gateway" | "grpc-proxy">[
 
 const doors: readonly Door[] = [["tcp-gateway"], ["grpc-proxy"], ["grpc-proxy", "tcp-gateway"]];
 
-async function openDoor(door: Door, endpoints: readonly string[], stack: AsyncDisposableStack): Promise<string> {
+async function openDoor(
+  door: Door,
+  endpoints: readonly string[],
+  stack: AsyncDisposableStack,
+): Promise<string> {
   let upstream = endpoints.join(",");
   for (const tier of door.toReversed()) {
     const started = stack.use(await start(tier, upstream));
@@ -33,7 +37,11 @@ describe.each(await findEtcdBinaries())("etcdctl $version shows the same", (bina
     await using stack = new AsyncDisposableStack();
     const direct = stack.use(await startEtcdCluster({ binary }));
     const proxied = stack.use(await startEtcdCluster({ binary }));
-    const address = await openDoor(door.filter((tier) => tier !== undefined), proxied.endpoints, stack);
+    const address = await openDoor(
+      door.filter((tier) => tier !== undefined),
+      proxied.endpoints,
+      stack,
+    );
     const [expected, seen] = await Promise.all([
       runEtcdctlScript(binary, direct.endpoints[0] ?? ""),
       runEtcdctlScript(binary, address),
@@ -45,7 +53,11 @@ describe.each(await findEtcdBinaries())("etcdctl $version shows the same", (bina
   it.each(doors)("through %s %s goes on when one of three members is killed", async (...door) => {
     await using stack = new AsyncDisposableStack();
     const cluster = stack.use(await startEtcdCluster({ binary, members: 3 }));
-    const address = await openDoor(door.filter((tier) => tier !== undefined), cluster.endpoints, stack);
+    const address = await openDoor(
+      door.filter((tier) => tier !== undefined),
+      cluster.endpoints,
+      stack,
+    );
     const ctl = (...args: string[]): Promise<{ stdout: string }> =>
       cluster.etcdctl(["--dial-timeout=10s", "--command-timeout=20s", ...args], [address]);
     await ctl("put", "k", "before");

@@ -39,11 +39,18 @@ const plain: readonly Step[] = [
   { args: ["get", "", "--from-key", "--consistency=s"] },
   { args: ["txn"], input: 'value("a/1") = "uno"\n\nput a/3 three\nget a/2\n\nget a/1\n\n' },
   { args: ["txn"], input: 'version("a/1") > "7"\n\nput a/4 four\n\ndel a/2\n\n' },
-  { args: ["txn"], input: '\n\nput a/5 x\nput a/5 y\n\n\n' },
+  { args: ["txn"], input: "\n\nput a/5 x\nput a/5 y\n\n\n" },
   { args: ["del", "a/3", "--prev-kv"] },
   { args: ["del", "a/none"] },
   { args: ["watch", "a/", "--prefix", "--rev=2"], untilLines: 9 },
-  { args: ["watch", "w"], untilLines: 6, meanwhile: [["put", "w", "1"], ["del", "w"]] },
+  {
+    args: ["watch", "w"],
+    untilLines: 6,
+    meanwhile: [
+      ["put", "w", "1"],
+      ["del", "w"],
+    ],
+  },
   { args: ["watch", "w", "--prev-kv", "--rev=1"], untilLines: 4 },
   { args: ["compact", "4"] },
   { args: ["compact", "4"] },
@@ -105,7 +112,9 @@ async function runStep(binary: EtcdBinary, address: string, step: Step): Promise
   }
   await collected.closed;
   const stopped = step.untilLines !== undefined;
-  const stdout = stopped ? collected.stdout().split("\n").slice(0, step.untilLines).join("\n") : collected.stdout();
+  const stdout = stopped
+    ? collected.stdout().split("\n").slice(0, step.untilLines).join("\n")
+    : collected.stdout();
   return {
     step: step.args.join(" ").slice(0, 80),
     exitCode: stopped ? null : child.exitCode,
@@ -160,7 +169,12 @@ async function runSnapshot(binary: EtcdBinary, address: string): Promise<Answer>
     await collected.closed;
     const { size } = await stat(file);
     const stdout = `${size > 16_384 ? "a snapshot" : "too small"}`;
-    return { step: "snapshot save", exitCode: child.exitCode, stdout, errors: errorLines(collected.stderr()) };
+    return {
+      step: "snapshot save",
+      exitCode: child.exitCode,
+      stdout,
+      errors: errorLines(collected.stderr()),
+    };
   } finally {
     await rm(folder, { recursive: true });
   }
