@@ -1,0 +1,9 @@
+export { cacheFolder } from "./binaries/cache-folder.ts";
+export { ensureEtcd, ensureNewestDebianEtcd, type Progress } from "./binaries/ensure-etcd.ts";
+export { compareVersions, type EtcdBinary, findEtcdBinaries } from "./binaries/etcd-binaries.ts";
+export { ensureGoBuiltEtcds } from "./binaries/go-etcd.ts";
+export { ensureTestPrograms, findProgram, requireProgram } from "./binaries/test-programs.ts";
+export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
+export type { EtcdMember } from "./etcd/etcd-member.ts";
+export { type RunningProgram, startProgram } from "./process/child-process.ts";
+export { findFreePorts, isFree } from "./process/free-ports.ts";
