@@ -20,6 +20,8 @@ export interface DoorOptions {
   readonly maxBodyBytes: number;
   /** See HeaderRules. */
   readonly forwardAllHeaders: boolean;
+  /** Aborts when streams are to end because the process will. */
+  readonly draining: AbortSignal;
   /** Takes errors that clients are told nothing of. */
   readonly report: (error: unknown) => void;
 }
@@ -69,6 +71,7 @@ export async function serveHttp(
     reply,
     upstream: options.upstream,
     signal: gone.signal,
+    draining: options.draining,
     report: options.report,
   });
   // What stands behind the value that was answered is of no use to anybody.

@@ -33,6 +33,8 @@ export interface DoorCall {
   readonly upstream: Upstream;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /** Aborts when streams are to end with UNAVAILABLE: this process will. */
+  readonly draining: AbortSignal;
   /** Takes errors that the client is told nothing of. */
   readonly report: (error: unknown) => void;
 }
@@ -78,16 +80,10 @@ async function serveUnary(call: DoorCall): Promise<void> {
 
 async function serveServerStream(call: DoorCall): Promise<void> {
   const { bytes } = toRequest(call, await call.values.next());
-  const stream = call.upstream.open(toUpstreamCall(call));
-  try {
+  await runStream(call, async (stream) => {
     await stream.send(bytes);
     stream.halfClose();
-    await relayFrames(call, stream);
-  } catch (error) {
-    fail(call, error, "stream");
-  } finally {
-    stream.cancel();
-  }
+  });
 }
 
 /**
@@ -109,17 +105,31 @@ async function serveBidi(call: DoorCall): Promise<void> {
     // The first generation answers a bad first value as UNKNOWN, in the shape of a unary call.
     return fail(call, toUnknown(toFailure(error)), "unary");
   }
+  const opening = first;
+  await runStream(call, (stream) => pumpInput(call, stream, opening));
+}
+
+/**
+ * Opens the call upstream, relays its messages to the client, and ends it on every way out. What ends it from here (bad
+ * input, the drain) is what the client is told.
+ */
+async function runStream(call: DoorCall, feed: (stream: UpstreamStream) => Promise<void>): Promise<void> {
   const stream = call.upstream.open(toUpstreamCall(call));
-  let inputError: { readonly cause: unknown } | undefined;
-  pumpInput(call, stream, first).catch((cause: unknown) => {
-    inputError = { cause };
+  let ending: { readonly cause: unknown } | undefined;
+  const endWith = (cause: unknown): void => {
+    ending ??= { cause };
     stream.cancel();
-  });
+  };
+  const onDrain = (): void => endWith(goingAway());
+  call.draining.addEventListener("abort", onDrain, { once: true });
+  if (call.draining.aborted) onDrain();
+  feed(stream).catch(endWith);
   try {
     await relayFrames(call, stream);
   } catch (error) {
-    fail(call, inputError === undefined ? error : inputError.cause, "stream");
+    fail(call, ending === undefined ? error : ending.cause, "stream");
   } finally {
+    call.draining.removeEventListener("abort", onDrain);
     stream.cancel();
   }
 }
@@ -184,6 +194,11 @@ function isWatch(rpc: Rpc): boolean {
 
 function createsWatch(message: Message): boolean {
   return isMessage(message, WatchRequestSchema) && message.requestUnion.case === "createRequest";
+}
+
+function goingAway(): UpstreamError {
+  const message = "gateway is shutting down";
+  return new UpstreamError({ status: GrpcStatus.UNAVAILABLE, message, origin: "local" });
 }
 
 function noCreateRequest(): UpstreamError {

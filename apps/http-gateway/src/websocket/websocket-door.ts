@@ -29,8 +29,10 @@ export interface WebSocketDoor {
   ): void;
   /** Open sockets. */
   readonly size: number;
-  /** Closes all sockets with 1001 ("going away"). */
+  /** Closes all sockets with 1001 ("going away"); new ones are refused. */
   close(): void;
+  /** Cuts all sockets. */
+  terminate(): void;
 }
 
 export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoor {
@@ -55,6 +57,9 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
     close() {
       for (const client of server.clients) client.close(1001);
       server.close();
+    },
+    terminate() {
+      for (const client of server.clients) client.terminate();
     },
   };
 }
@@ -91,6 +96,7 @@ async function serveSocket(
     reply: new WebSocketReply(socket, profile),
     upstream: options.upstream,
     signal: gone.signal,
+    draining: options.draining,
     report: options.report,
   });
   // Whatever the client still sends belongs to a call that is over; reading on lets its close frame arrive.
