@@ -1,0 +1,405 @@
+import type { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
+import { createCounters, type TransportCounters } from "../counters.ts";
+import { NO_METADATA, type RawMetadata } from "../grpc/metadata.ts";
+import { StatusCode } from "../grpc/status.ts";
+import { Heartbeat } from "../http2/heartbeat.ts";
+import type { KeepaliveOptions } from "../http2/keepalive.ts";
+import { type ConnectionLimits, channelLimits } from "../http2/limits.ts";
+import { type BackoffOptions, backoffMs, defaultBackoff } from "./backoff.ts";
+import { type CallOptions, type CallOwner, ClientCall, type ClientSink } from "./client-call.ts";
+import { ClientConnection, type ClientConnectionOptions } from "./client-connection.ts";
+import { authorityOf, dial, type Endpoint } from "./dial.ts";
+import { HoldTimer } from "./hold-timer.ts";
+import { CallError } from "./outcome.ts";
+
+/**
+ *   idle ──call, connect()──► connecting ──SETTINGS──► ready ──last connection gone──► idle
+ *    ▲                            │  ▲
+ *    │                         failed └──timer, calls waiting──┐
+ *    └──timer, nobody waits──transientFailure──────────────────┘          any ──close()──► shutdown
+ */
+export type ChannelState =
+  | { readonly t: "idle" }
+  | { readonly t: "connecting" }
+  | { readonly t: "ready" }
+  | { readonly t: "transientFailure"; readonly message: string }
+  | { readonly t: "shutdown" };
+
+/** What a channel is made of. All durations in milliseconds. */
+export interface ChannelOptions {
+  readonly endpoint: Endpoint;
+  /** TLS if given; ALPN is set here, and a server that does not choose h2 is refused. */
+  readonly tls?: TlsConnectionOptions;
+  /** `:authority`; by default from the endpoint. */
+  readonly authority?: string;
+  readonly userAgent?: string;
+  /** More connections are opened when the server's stream limit is reached; 1 by default. */
+  readonly maxConnections?: number;
+  /** From dialling to the server's SETTINGS; 10 s by default. */
+  readonly connectTimeoutMs?: number;
+  readonly backoff?: Partial<BackoffOptions>;
+  readonly keepalive?: Partial<KeepaliveOptions>;
+  readonly limits?: Partial<ConnectionLimits>;
+  /** Calls that may wait for a connection or for room on one; further ones end with 8. 10,000 by default. */
+  readonly maxPendingCalls?: number;
+  /** How long a call may wait for room on connections that are full; 30 s by default, then 14. */
+  readonly maxPendingMs?: number;
+  readonly counters?: TransportCounters;
+  readonly onState?: (state: ChannelState, channel: Channel) => void;
+  /** A sink threw; its call was cancelled. By default the error is thrown where it ends the process. */
+  readonly onSinkError?: (error: unknown) => void;
+}
+
+/** Answer to a unary call. */
+export interface UnaryAnswer {
+  readonly payload: Buffer;
+  readonly headers: RawMetadata;
+  readonly trailers: RawMetadata;
+}
+
+/** Keeps connections to one server and makes calls on them. */
+export class Channel implements CallOwner, AsyncDisposable {
+  readonly counters: TransportCounters;
+  readonly endpoint: Endpoint;
+  readonly #options: ChannelOptions;
+  readonly #connectionOptions: ClientConnectionOptions;
+  readonly #backoff: BackoffOptions;
+  readonly #heartbeat: Heartbeat;
+  readonly #connections = new Set<ClientConnection>();
+  /** Calls without a connection, in order, each with its hold. */
+  readonly #waiting = new Map<ClientCall, HoldTimer>();
+  #state: ChannelState = { t: "idle" };
+  /** The socket of the attempt under way, and how to give it up. */
+  #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
+  #retryTimer: NodeJS.Timeout | undefined = undefined;
+  #failures = 0;
+  #onAllClosed: (() => void) | undefined = undefined;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+    this.endpoint = options.endpoint;
+    this.counters = options.counters ?? createCounters();
+    this.#backoff = { ...defaultBackoff, ...options.backoff };
+    const limits: ConnectionLimits = { ...channelLimits, ...options.limits };
+    const keepalive = { timeMs: 0, timeoutMs: 20_000, withoutStreams: false, ...options.keepalive };
+    this.#heartbeat = new Heartbeat(
+      Math.min(
+        limits.handshakeTimeoutMs,
+        limits.writeStallTimeoutMs || Number.POSITIVE_INFINITY,
+        keepalive.timeMs || Number.POSITIVE_INFINITY,
+        keepalive.timeoutMs,
+      ),
+    );
+    this.#connectionOptions = {
+      limits,
+      keepalive,
+      counters: this.counters,
+      scheme: options.tls === undefined ? "http" : "https",
+      authority: options.authority ?? authorityOf(options.endpoint),
+      userAgent: options.userAgent ?? "etcd-edge",
+      onReady: (connection) => this.#onReady(connection),
+      onGoingAway: () => this.#afterLoss(),
+      onRoom: () => this.#startWaiting(),
+      onClosed: (connection, reason) => this.#onClosed(connection, reason),
+    };
+  }
+
+  /** What the channel is doing. */
+  get state(): ChannelState {
+    return this.#state;
+  }
+
+  /** Calls open on connections, and calls waiting for one. */
+  get load(): { readonly active: number; readonly waiting: number } {
+    let active = 0;
+    for (const connection of this.#connections) active += connection.streams.size;
+    return { active, waiting: this.#waiting.size };
+  }
+
+  /**
+   * Begins a call. Send messages on the result at once; the sink hears of everything, failures included, later.
+   *
+   * @throws TypeError for metadata that cannot be sent.
+   */
+  open(path: string, metadata: RawMetadata, options: CallOptions, sink: ClientSink): ClientCall {
+    const call = new ClientCall(this, path, metadata, options, sink);
+    const connection = this.#pick();
+    if (connection !== undefined && this.#start(connection, call)) return call;
+    this.#wait(call);
+    return call;
+  }
+
+  /** One message there, one back. Rejects with CallError, also when a good answer has no message or two. */
+  unaryCall(
+    path: string,
+    metadata: RawMetadata,
+    payload: Uint8Array,
+    options: CallOptions = {},
+  ): Promise<UnaryAnswer> {
+    return new Promise((resolve, reject) => {
+      let answer: Buffer | undefined;
+      let messages = 0;
+      let headers: RawMetadata = NO_METADATA;
+      const call = this.open(path, metadata, options, {
+        onHeaders: (received) => {
+          headers = received;
+        },
+        onMessage: (received) => {
+          answer = received;
+          messages++;
+        },
+        onEnd: (outcome) => {
+          if (outcome.code !== StatusCode.ok) {
+            reject(new CallError(outcome));
+          } else if (answer === undefined || messages !== 1) {
+            const message = `unary call was answered with ${messages} messages`;
+            reject(new CallError({ ...outcome, code: StatusCode.internal, message }));
+          } else {
+            resolve({ payload: answer, headers, trailers: outcome.metadata });
+          }
+        },
+      });
+      call.sendMessage(payload, true);
+    });
+  }
+
+  /** Connects without a call, if there is no connection and none under way. */
+  connect(): void {
+    if (this.#state.t === "idle") this.#dial();
+  }
+
+  /** Stops: waiting calls fail with 14, open ones may end until `graceMs` is over. */
+  async close(graceMs: number): Promise<void> {
+    this.#shutDown();
+    for (const connection of [...this.#connections]) connection.retire();
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        this.#onAllClosed = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.destroy();
+  }
+
+  /** Ends everything now. */
+  destroy(): void {
+    this.#shutDown();
+    for (const connection of [...this.#connections]) connection.destroy("channel was closed");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close(0);
+  }
+
+  #shutDown(): void {
+    if (this.#state.t === "shutdown") return;
+    this.#setState({ t: "shutdown" });
+    clearTimeout(this.#retryTimer);
+    this.#attempt?.socket.destroy();
+    this.#failWaiting("channel was closed", Number.POSITIVE_INFINITY);
+  }
+
+  // ---- calls ----
+
+  #pick(): ClientConnection | undefined {
+    let best: ClientConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.hasRoom && (best === undefined || connection.streams.size < best.streams.size))
+        best = connection;
+    }
+    return best;
+  }
+
+  /** Starts the call unless its time is spent (rule 43). */
+  #start(connection: ClientConnection, call: ClientCall): boolean {
+    const remainingMs = call.deadlineAt === undefined ? undefined : call.deadlineAt - performance.now();
+    // The wheel ends it within milliseconds; until then it waits.
+    if (remainingMs !== undefined && remainingMs <= 0) return false;
+    connection.start(call, remainingMs);
+    return true;
+  }
+
+  #wait(call: ClientCall): void {
+    const hold = new HoldTimer(() => {
+      this.#waiting.delete(call);
+      call.onUnavailable(this.#describe());
+    });
+    this.#waiting.set(call, hold);
+    const { maxPendingCalls = 10_000, maxPendingMs = 30_000 } = this.#options;
+    const now = performance.now();
+    if (this.#state.t === "shutdown") {
+      hold.endAt(now);
+    } else if (this.#waiting.size > maxPendingCalls) {
+      this.counters.pendingCallsRejected++;
+      this.#waiting.delete(call);
+      queueMicrotask(() =>
+        call.failLocally(StatusCode.resourceExhausted, "too many calls wait for a connection"),
+      );
+    } else if (this.#state.t === "ready") {
+      hold.endAt(now + maxPendingMs);
+      if (this.#connections.size < (this.#options.maxConnections ?? 1)) this.#dial();
+    } else if (this.#state.t === "transientFailure") {
+      hold.endAt(call.holdUntil);
+    } else {
+      if (call.holdUntil > now) hold.endAt(call.holdUntil);
+      if (this.#state.t === "idle") this.#dial();
+    }
+  }
+
+  onPendingEnded(call: ClientCall): void {
+    this.#waiting.get(call)?.stop();
+    this.#waiting.delete(call);
+  }
+
+  onSinkError(error: unknown): void {
+    const { onSinkError } = this.#options;
+    if (onSinkError !== undefined) {
+      onSinkError(error);
+      return;
+    }
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+
+  #startWaiting(): void {
+    if (this.#waiting.size === 0) return;
+    for (const [call, hold] of this.#waiting) {
+      const connection = this.#pick();
+      if (connection === undefined) return;
+      if (!this.#start(connection, call)) continue;
+      hold.stop();
+      this.#waiting.delete(call);
+    }
+  }
+
+  /** Fails the waiting calls whose hold ends before `now`. */
+  #failWaiting(message: string, now: number): void {
+    for (const [call, hold] of [...this.#waiting]) {
+      if (call.holdUntil > now) {
+        hold.endAt(call.holdUntil);
+        continue;
+      }
+      hold.stop();
+      this.#waiting.delete(call);
+      call.onUnavailable(message);
+    }
+  }
+
+  #describe(): string {
+    switch (this.#state.t) {
+      case "transientFailure":
+        return this.#state.message;
+      case "shutdown":
+        return "channel was closed";
+      case "ready":
+        return "all connections are full";
+      case "idle":
+      case "connecting":
+        return "no connection in time";
+      default:
+        return this.#state satisfies never;
+    }
+  }
+
+  // ---- connections ----
+
+  #dial(): void {
+    if (this.#attempt !== undefined) return;
+    if (this.#state.t !== "ready") this.#setState({ t: "connecting" });
+    const timer = setTimeout(
+      () => socket.destroy(new Error("no connection in time")),
+      this.#options.connectTimeoutMs ?? 10_000,
+    );
+    timer.unref();
+    const socket = dial(this.#options.endpoint, this.#options.tls, (result) => {
+      if (result instanceof Error) this.#onAttemptFailed(result.message);
+      else this.#onConnected(result);
+    });
+    this.#attempt = { socket, timer };
+  }
+
+  #onConnected(socket: Socket): void {
+    const connection = new ClientConnection(socket, this.#connectionOptions);
+    this.#connections.add(connection);
+    this.#heartbeat.add(connection);
+    socket.on("data", (chunk: Buffer) => connection.read(chunk));
+    socket.once("end", () => connection.onSocketClosed("server closed the connection"));
+    let failure = "connection lost";
+    socket.on("error", (error: Error) => {
+      failure = `connection lost: ${error.message}`;
+    });
+    socket.once("close", () => connection.onSocketClosed(failure));
+  }
+
+  #onReady(connection: ClientConnection): void {
+    this.#endAttempt(connection.socket);
+    if (this.#state.t === "shutdown") {
+      connection.retire();
+      return;
+    }
+    this.#failures = 0;
+    this.#setState({ t: "ready" });
+    this.#startWaiting();
+  }
+
+  #endAttempt(socket: Socket): boolean {
+    if (this.#attempt?.socket !== socket) return false;
+    clearTimeout(this.#attempt.timer);
+    this.#attempt = undefined;
+    return true;
+  }
+
+  #onClosed(connection: ClientConnection, reason: string): void {
+    this.#connections.delete(connection);
+    this.#heartbeat.delete(connection);
+    connection.socket.destroySoon();
+    if (this.#endAttempt(connection.socket)) this.#onAttemptFailed(reason);
+    else this.#afterLoss();
+    if (this.#connections.size === 0) this.#onAllClosed?.();
+  }
+
+  /** A connection closed, or takes no more calls. */
+  #afterLoss(): void {
+    if (this.#state.t !== "ready") return;
+    for (const connection of this.#connections) {
+      if (connection.isEstablished && !connection.isGoingAway) return;
+    }
+    this.#setState({ t: "idle" });
+    if (this.#waiting.size > 0) this.#dial();
+  }
+
+  #onAttemptFailed(message: string): void {
+    if (this.#attempt !== undefined) this.#endAttempt(this.#attempt.socket);
+    this.counters.connectFailures++;
+    if (this.#state.t === "shutdown") return;
+    this.#failures++;
+    // With another connection at work there is no hurry: the next call that finds no room tries again.
+    if (this.#state.t === "ready") return;
+    this.#setState({ t: "transientFailure", message });
+    this.#retryTimer = setTimeout(
+      () => this.#onRetryTime(),
+      backoffMs(this.#backoff, this.#failures, Math.random()),
+    );
+    this.#retryTimer.unref();
+    this.#failWaiting(message, performance.now());
+  }
+
+  #onRetryTime(): void {
+    if (this.#state.t !== "transientFailure") return;
+    this.#setState({ t: "idle" });
+    if (this.#waiting.size > 0) this.#dial();
+  }
+
+  #setState(state: ChannelState): void {
+    if (this.#state.t === "shutdown") return;
+    const changed = this.#state.t !== state.t;
+    this.#state = state;
+    if (changed) this.#options.onState?.(state, this);
+  }
+}

@@ -1,0 +1,241 @@
+import type { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import type { TransportCounters } from "../counters.ts";
+import { PREFIX_BYTES } from "../grpc/partial-message.ts";
+import { writeFrameHeader, writeU32 } from "./bytes.ts";
+import { DEFAULT_WINDOW, Flag, FRAME_HEADER_BYTES, FRAME_PAYLOAD_LIMIT, FrameType } from "./constants.ts";
+import type { GrpcStream } from "./grpc-stream.ts";
+import { ReadyRing } from "./ready-ring.ts";
+import { SocketWriter, WRITE_AHEAD_BYTES } from "./socket-writer.ts";
+
+/** What the sending half asks of its connection. */
+export interface OutboundOwner {
+  /** END_STREAM was written for the stream. */
+  onLocalEnd(stream: GrpcStream): void;
+  /** Bytes were handed to the socket. */
+  onHandedOver(): void;
+  /** The kernel took bytes. */
+  onProgress(): void;
+}
+
+/**
+ * The sending half of a connection: frames, the peer's windows, and whose turn it is. Small messages go straight
+ * into the output while nobody waits; else streams take turns of one frame (rule 40).
+ */
+export class Outbound {
+  /** What the peer lets us send on the whole connection. */
+  sendWindow: number = DEFAULT_WINDOW;
+  /** HEADERS and DATA frames written so far. */
+  callFrames = 0;
+  /** Bytes waiting in the queues of all streams. */
+  queuedBytes = 0;
+  readonly #writer: SocketWriter;
+  readonly #owner: OutboundOwner;
+  readonly #ready: ReadyRing = new ReadyRing();
+  #drained: GrpcStream[] = [];
+
+  constructor(socket: Socket, owner: OutboundOwner, counters: TransportCounters) {
+    this.#owner = owner;
+    this.#writer = new SocketWriter(
+      socket,
+      {
+        onBeforeWrite: () => this.#pump(),
+        onHandedOver: () => owner.onHandedOver(),
+        onWritten: () => {
+          owner.onProgress();
+          if (!this.#ready.isEmpty) this.#writer.schedule();
+        },
+      },
+      counters,
+    );
+  }
+
+  /** Bytes written by us that the kernel has not taken. */
+  get unreadBytes(): number {
+    return this.#writer.aheadBytes;
+  }
+
+  /** Bytes handed to the socket that the kernel has not taken. */
+  get inFlightBytes(): number {
+    return this.#writer.inFlightBytes;
+  }
+
+  /** Room for a frame with a payload of `length` bytes: writes its header and returns the chunk and payload offset. */
+  beginFrame(
+    length: number,
+    type: number,
+    flags: number,
+    streamId: number,
+  ): { chunk: Buffer; offset: number } {
+    const output = this.#writer.output;
+    output.reserve(FRAME_HEADER_BYTES + length);
+    const offset = output.position + FRAME_HEADER_BYTES;
+    writeFrameHeader(output.chunk, output.position, length, type, flags, streamId);
+    output.position = offset + length;
+    this.#writer.schedule();
+    return { chunk: output.chunk, offset };
+  }
+
+  /** Writes ready-made frames; with `streamId` given it is patched into the first of them. */
+  writeFrames(frames: Buffer, streamId?: number): void {
+    const output = this.#writer.output;
+    output.reserve(frames.length);
+    frames.copy(output.chunk, output.position);
+    if (streamId !== undefined) {
+      writeU32(output.chunk, output.position + 5, streamId);
+      this.callFrames++;
+    }
+    output.position += frames.length;
+    this.#writer.schedule();
+  }
+
+  /** Writes a header block as HEADERS and, where it is long, CONTINUATION frames. */
+  writeHeaderBlock(streamId: number, block: Buffer, length: number, endStream: boolean): void {
+    let type: number = FrameType.headers;
+    let sent = 0;
+    this.callFrames++;
+    do {
+      const take = Math.min(length - sent, FRAME_PAYLOAD_LIMIT);
+      const last = sent + take === length;
+      const flags =
+        (last ? Flag.endHeaders : 0) | (endStream && type === FrameType.headers ? Flag.endStream : 0);
+      const { chunk, offset } = this.beginFrame(take, type, flags, streamId);
+      block.copy(chunk, offset, sent, sent + take);
+      sent += take;
+      type = FrameType.continuation;
+    } while (sent < length);
+  }
+
+  /** Writes RST_STREAM, WINDOW_UPDATE: frames of one 32-bit number. */
+  writeNumber(type: number, streamId: number, value: number): void {
+    const { chunk, offset } = this.beginFrame(4, type, 0, streamId);
+    writeU32(chunk, offset, value);
+  }
+
+  /** Sends a message at once, in one DATA frame, if nothing stands in the way. Hot: no objects, one copy. */
+  trySendMessage(stream: GrpcStream, head: Uint8Array, body: Uint8Array, end: boolean): boolean {
+    const length = head.length + body.length;
+    if (!this.#canSend(stream, length + PREFIX_BYTES)) return false;
+    const output = this.#writer.output;
+    let position = this.#beginData(stream, length + PREFIX_BYTES, end && stream.endsWithData);
+    const chunk = output.chunk;
+    chunk[position] = 0;
+    writeU32(chunk, position + 1, length);
+    position += PREFIX_BYTES;
+    if (head.length > 0) {
+      chunk.set(head, position);
+      position += head.length;
+    }
+    chunk.set(body, position);
+    if (end && stream.endsWithData) this.#owner.onLocalEnd(stream);
+    return true;
+  }
+
+  /** The same for bytes that are whole messages already. */
+  trySendFramed(stream: GrpcStream, framed: Uint8Array): boolean {
+    if (!this.#canSend(stream, framed.length)) return false;
+    const position = this.#beginData(stream, framed.length, false);
+    this.#writer.output.chunk.set(framed, position);
+    return true;
+  }
+
+  #canSend(stream: GrpcStream, bytes: number): boolean {
+    return (
+      bytes <= FRAME_PAYLOAD_LIMIT &&
+      bytes <= stream.sendWindow &&
+      bytes <= this.sendWindow &&
+      this.#ready.isEmpty &&
+      this.#writer.aheadBytes < WRITE_AHEAD_BYTES
+    );
+  }
+
+  /** Writes the header of a DATA frame and takes its bytes off the windows; returns the payload's offset. */
+  #beginData(stream: GrpcStream, bytes: number, end: boolean): number {
+    const output = this.#writer.output;
+    output.reserve(FRAME_HEADER_BYTES + bytes);
+    const offset = output.position + FRAME_HEADER_BYTES;
+    const flags = end ? Flag.endStream : 0;
+    writeFrameHeader(output.chunk, output.position, bytes, FrameType.data, flags, stream.id);
+    output.position = offset + bytes;
+    stream.sendWindow -= bytes;
+    this.sendWindow -= bytes;
+    this.callFrames++;
+    this.#writer.schedule();
+    return offset;
+  }
+
+  /** Ends our side of a stream by an empty DATA frame, which needs no window. */
+  writeEmptyEnd(stream: GrpcStream): void {
+    this.beginFrame(0, FrameType.data, Flag.endStream, stream.id);
+    this.callFrames++;
+    this.#owner.onLocalEnd(stream);
+  }
+
+  /** The stream has queued bytes, or an end to write, and perhaps window for them. */
+  enqueue(stream: GrpcStream): void {
+    if (stream.queuedBytes > 0 && stream.sendWindow <= 0) return;
+    this.#ready.push(stream);
+    this.#writer.schedule();
+  }
+
+  /** The connection's window grew. */
+  wake(): void {
+    if (!this.#ready.isEmpty) this.#writer.schedule();
+  }
+
+  /** Writes now; else it happens at the end of the turn. */
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  /** Writes what there is and closes our side of the socket. */
+  end(): void {
+    this.#writer.end();
+  }
+
+  /** Forgets what there is. */
+  drop(): void {
+    this.#writer.drop();
+  }
+
+  #pump(): void {
+    // A stream that found no connection window keeps its place for the next turn.
+    while (this.#writer.aheadBytes < WRITE_AHEAD_BYTES) {
+      const stream = this.#ready.shift();
+      if (stream === undefined) break;
+      this.#sendTurn(stream);
+      if (this.sendWindow <= 0 && stream.isReady) break;
+    }
+    if (this.#drained.length === 0) return;
+    const drained = this.#drained;
+    this.#drained = [];
+    for (const stream of drained) stream.onWritable();
+  }
+
+  #sendTurn(stream: GrpcStream): void {
+    const queue = stream.queue;
+    if (queue !== undefined) {
+      const bytes = Math.min(queue.length, FRAME_PAYLOAD_LIMIT, stream.sendWindow, this.sendWindow);
+      if (bytes > 0) {
+        const last = bytes === queue.length;
+        const end = last && stream.endAfterQueue && stream.endsWithData;
+        const position = this.#beginData(stream, bytes, end);
+        queue.moveTo(this.#writer.output.chunk, position, bytes);
+        this.queuedBytes -= bytes;
+        if (end) {
+          stream.queue = undefined;
+          this.#owner.onLocalEnd(stream);
+          return;
+        }
+      }
+      if (queue.length > 0) {
+        if (stream.sendWindow > 0) this.#ready.push(stream);
+        if (bytes > 0 && stream.takeDrain()) this.#drained.push(stream);
+        return;
+      }
+      stream.queue = undefined;
+    }
+    if (stream.endAfterQueue) stream.writeEnd();
+    else if (stream.takeDrain()) this.#drained.push(stream);
+  }
+}

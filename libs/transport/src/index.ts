@@ -1,0 +1,18 @@
+export { type BackoffOptions, defaultBackoff } from "./channel/backoff.ts";
+export { Channel, type ChannelOptions, type ChannelState, type UnaryAnswer } from "./channel/channel.ts";
+export type { CallOptions, ClientCall, ClientSink } from "./channel/client-call.ts";
+export type { Endpoint } from "./channel/dial.ts";
+export { CallError, isSafeToResend, type Outcome, type Progress } from "./channel/outcome.ts";
+export { counterHelp, createCounters, type TransportCounters } from "./counters.ts";
+export type { CancelReason, Status } from "./grpc/call-types.ts";
+export { frameMessage } from "./grpc/frame-message.ts";
+export { metadataValue, NO_METADATA, type RawMetadata } from "./grpc/metadata.ts";
+export { StatusCode } from "./grpc/status.ts";
+export { ErrorCode } from "./http2/constants.ts";
+export type { FloodLimit } from "./http2/flood-guard.ts";
+export type { KeepaliveOptions } from "./http2/keepalive.ts";
+export { type ConnectionLimits, channelLimits, serverLimits } from "./http2/limits.ts";
+export type { PingPolicyOptions } from "./server/ping-policy.ts";
+export { isGrpcContentType, Server, type ServerEvent, type ServerOptions } from "./server/server.ts";
+export type { ServerCall, ServerSink } from "./server/server-call.ts";
+export type { ServerConnection } from "./server/server-connection.ts";
