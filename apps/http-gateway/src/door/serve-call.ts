@@ -114,7 +114,7 @@ async function serveBidi(call: DoorCall): Promise<void> {
  * input, the drain) is what the client is told.
  */
 async function runStream(call: DoorCall, feed: (stream: UpstreamStream) => Promise<void>): Promise<void> {
-  const stream = call.upstream.open(toUpstreamCall(call));
+  const stream = await call.upstream.open(toUpstreamCall(call));
   let ending: { readonly cause: unknown } | undefined;
   const endWith = (cause: unknown): void => {
     ending ??= { cause };

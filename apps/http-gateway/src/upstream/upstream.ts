@@ -63,5 +63,6 @@ export interface UpstreamStream {
 export interface Upstream {
   /** @throws UpstreamError */
   unary(call: UpstreamCall, request: Uint8Array): Promise<UnaryAnswer>;
-  open(call: UpstreamCall): UpstreamStream;
+  /** @throws UpstreamError where there is no connection to open it on */
+  open(call: UpstreamCall): Promise<UpstreamStream>;
 }
