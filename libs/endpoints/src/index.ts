@@ -1,3 +1,6 @@
+export { ChannelBalancer, type ChannelBalancerOptions } from "./channels/channel-balancer.ts";
+export { toChannelTarget } from "./channels/channel-options.ts";
+export type { ChannelUse, Upstream } from "./channels/upstream.ts";
 export { DnsClient, type DnsClientOptions, DnsError, type DnsErrorCode } from "./dns/dns-client.ts";
 export {
   lookupSrv,
@@ -33,8 +36,8 @@ export type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";
 export { createHttpProbe } from "./health/http-probe.ts";
 export { isLocalError, type Probe, type ProbeResult } from "./health/probe.ts";
 export { createTlsProbe, probeTcp } from "./health/socket-probes.ts";
+export { lookupHost, resolveHost } from "./lookup-host.ts";
 export {
-  type HostPort,
   type ParsedEndpoints,
   parseEndpoint,
   parseEndpoints,

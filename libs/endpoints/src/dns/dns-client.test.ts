@@ -1,7 +1,7 @@
+import { rcode, srvAnswer, startFakeResolver } from "@etcd-edge/testkit";
 import dnsPacket from "dns-packet";
 import { describe, expect, it } from "vitest";
 import { DnsClient } from "./dns-client.ts";
-import { rcode, srvAnswer, startFakeResolver } from "./fake-resolver.ts";
 
 const name = "_etcd-client._tcp.example.test";
 const record = srvAnswer(name, "n1.example.test", 2379, { ttl: 7 });

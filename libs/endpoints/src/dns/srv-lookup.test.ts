@@ -1,7 +1,7 @@
+import { type Reply, rcode, srvAnswer, startFakeResolver } from "@etcd-edge/testkit";
 import { describe, expect, it } from "vitest";
 import { endpointUrl } from "../endpoint.ts";
 import { DnsClient } from "./dns-client.ts";
-import { type Reply, rcode, srvAnswer, startFakeResolver } from "./fake-resolver.ts";
 import { lookupSrv, srvRecordName } from "./srv-lookup.ts";
 
 const domain = "example.test";

@@ -1,6 +1,7 @@
 import { connect, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { canonicalHost, type Endpoint, isUnixEndpoint } from "../endpoint.ts";
+import { lookupHost } from "../lookup-host.ts";
 
 /** What is shown to and demanded of a TLS peer. PEM texts. */
 export type TlsMaterial = {
@@ -15,7 +16,7 @@ export type TlsMaterial = {
 export function openConnection(endpoint: Endpoint, signal: AbortSignal): Promise<Socket> {
   const socket = isUnixEndpoint(endpoint)
     ? connect({ path: endpoint.host })
-    : connect({ host: endpoint.host, port: endpoint.port, noDelay: true });
+    : connect({ host: endpoint.host, port: endpoint.port, noDelay: true, lookup: lookupHost });
   return untilOpen(socket, "connect", signal);
 }
 

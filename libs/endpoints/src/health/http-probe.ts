@@ -1,6 +1,7 @@
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { type Endpoint, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
+import { lookupHost } from "../lookup-host.ts";
 import type { TlsMaterial } from "./connect.ts";
 import type { Probe } from "./probe.ts";
 import { toFailure } from "./socket-probes.ts";
@@ -32,7 +33,7 @@ function get(
   return new Promise((resolve, reject) => {
     const where = isUnixEndpoint(endpoint)
       ? { socketPath: endpoint.host }
-      : { host: endpoint.host, port: endpoint.port };
+      : { host: endpoint.host, port: endpoint.port, lookup: lookupHost };
     const request = isTlsEndpoint(endpoint)
       ? requestHttps({ ...where, path, agent: false, signal, rejectUnauthorized: false, ...tls })
       : requestHttp({ ...where, path, agent: false, signal });
