@@ -12,6 +12,7 @@ import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
 import type { ValueReader } from "../http/value-reader.ts";
 import { encodeJson } from "../json/encode.ts";
+import { JsonInputError } from "../json/json-input-error.ts";
 import type { JsonDocument } from "../json/json-node.ts";
 import { decodeInput, frameQuote, type JsonProfile, unaryQuote } from "../profile/json-profile.ts";
 import {
@@ -101,9 +102,11 @@ async function serveBidi(call: DoorCall): Promise<void> {
     if (document !== undefined) first = toRequest(call, document);
     else if (isWatch(call.rpc)) throw noCreateRequest();
   } catch (error) {
-    if (call.profile.generation === "v2") return fail(call, error, "stream");
+    if (call.profile.generation === "v2" || !(error instanceof JsonInputError))
+      return fail(call, error, "stream");
     // The first generation answers a bad first value as UNKNOWN, in the shape of a unary call.
-    return fail(call, toUnknown(toFailure(error)), "unary");
+    const { message } = error;
+    return fail(call, new UpstreamError({ status: GrpcStatus.UNKNOWN, message, origin: "local" }), "unary");
   }
   const opening = first;
   await runStream(call, (stream) => pumpInput(call, stream, opening));
@@ -180,12 +183,6 @@ function fail(call: DoorCall, error: unknown, shape: "unary" | "stream"): void {
   if (call.signal.aborted) return;
   if (isUnforeseen(error)) call.report(error);
   call.reply.fail(toFailure(error), shape);
-}
-
-function toUnknown(failure: Failure): unknown {
-  return failure.httpStatus === undefined
-    ? new UpstreamError({ ...failure, status: GrpcStatus.UNKNOWN })
-    : new UpstreamError(failure);
 }
 
 function isWatch(rpc: Rpc): boolean {

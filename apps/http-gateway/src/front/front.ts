@@ -52,7 +52,8 @@ export function decide(rules: FrontRules, request: IncomingMessage): FrontDecisi
     const location = encodeURI(cleaned) + (query === -1 ? "" : url.slice(query));
     return {
       t: "answer",
-      status: 301,
+      // As etcd 3.7: the 301 of older releases turns a POST into a GET.
+      status: 307,
       headers: [...cors, "Location", location, "Content-Length", "0"],
       body: "",
     };

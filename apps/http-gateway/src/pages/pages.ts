@@ -26,11 +26,15 @@ const plainText = "text/plain; charset=utf-8";
  */
 export async function createPages(options: PagesOptions): Promise<Pages> {
   const app = fastify({ exposeHeadRoutes: false });
+  // No page takes a body: whatever is sent is left unread, whatever it says it is.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   app.get("/version", async (_request, reply) => {
     const body = await options.version();
     if (body === undefined)
       return await reply.code(503).type(plainText).send("no endpoint of etcd answers\n");
-    return await reply.type("application/json").send(body);
+    // As bytes: to a text Fastify would add a charset, which etcd does not.
+    return await reply.header("Content-Type", "application/json").send(Buffer.from(body));
   });
   app.get<{ Querystring: { exclude?: string | string[]; serializable?: string } }>(
     "/health",
@@ -41,10 +45,8 @@ export async function createPages(options: PagesOptions): Promise<Pages> {
         serializable: serializable === "true",
       });
       const body = healthBody(await options.profile(), reason);
-      return await reply
-        .code(reason === undefined ? 200 : 503)
-        .type(plainText)
-        .send(body);
+      if (reason !== undefined) reply.code(503).header("X-Content-Type-Options", "nosniff");
+      return await reply.type(plainText).send(body);
     },
   );
   for (const [path, handler] of options.admin) {

@@ -62,7 +62,8 @@ export class ChannelStream implements UpstreamStream {
       if (this.#waiting.length === 0) this.#call.resume();
       return message;
     }
-    if (this.#outcome !== undefined && this.#outcome.code !== 0) throw toUpstreamError(this.#outcome);
+    if (this.#outcome !== undefined && this.#outcome.code !== 0)
+      throw toUpstreamError(this.#outcome, this.#call.deadlineAt);
     return undefined;
   }
 

@@ -78,7 +78,7 @@ async function callUnary(
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       const again = isSafeToResend(error) && error.code === GrpcStatus.UNAVAILABLE && attempt < tries;
-      if (!again) throw toUpstreamError(error);
+      if (!again) throw toUpstreamError(error, options.deadlineAt);
     }
   }
 }

@@ -5,6 +5,8 @@ export interface HttpQuestion {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer | null;
+  /** Gives up waiting; the exchange throws. */
+  readonly signal?: AbortSignal;
 }
 
 export interface HttpExchange {
@@ -31,6 +33,7 @@ export async function exchange(
     path: question.path,
     headers: { ...question.headers },
     agent: false,
+    ...(question.signal === undefined ? {} : { signal: question.signal }),
   });
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.on("response", resolve);
