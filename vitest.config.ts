@@ -8,6 +8,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{apps,libs,tools}/*/src/**/*.test.ts"],
+          setupFiles: ["libs/testkit/src/leak-guard.ts"],
           testTimeout: 20_000,
         },
       },
@@ -15,6 +16,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["{apps,libs,tools}/*/test/**/*.test.ts"],
+          setupFiles: ["libs/testkit/src/leak-guard.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

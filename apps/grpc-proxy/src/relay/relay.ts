@@ -1,0 +1,38 @@
+import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { findRpc, type Rpc } from "@etcd-edge/proto";
+import type { Clock } from "@etcd-edge/runtime";
+import type { ServerCall, ServerSink } from "@etcd-edge/transport";
+import type { CallCounters } from "./call-counters.ts";
+import { SingleRequestCall } from "./single-request-call.ts";
+import { StreamingCall } from "./streaming-call.ts";
+
+/** What every relayed call needs. All durations in milliseconds. */
+export interface RelayContext {
+  readonly balancer: ChannelBalancer;
+  readonly counters: CallCounters;
+  /** Longest wait of a read for an upstream (rule 42). */
+  readonly upstreamWaitMs: number;
+  /** Largest request that is sent to etcd. */
+  readonly maxSendBytes: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Hands every call on to an etcd endpoint as bytes: nothing is decoded, so fields and RPCs that this version does not
+ * know pass untouched. Calls with one request are forwarded once it is complete, because only then can they be sent
+ * to another endpoint when the first one provably did not take them (rule 39).
+ */
+export function createRelay(context: RelayContext): (call: ServerCall) => ServerSink {
+  return (call) => {
+    const rpc = findRpc(call.path);
+    const record = context.counters.start(rpc, call.path);
+    return isSingleRequest(rpc)
+      ? new SingleRequestCall(context, rpc, call, record)
+      : new StreamingCall(context, call, record);
+  };
+}
+
+/** An RPC that the schema does not know may stream both ways: that way of relaying suits every kind. */
+function isSingleRequest(rpc: Rpc | undefined): rpc is Rpc {
+  return rpc !== undefined && rpc.kind !== "bidi";
+}

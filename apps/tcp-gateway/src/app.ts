@@ -1,0 +1,158 @@
+import { readFile } from "node:fs/promises";
+import {
+  type ConfiguredSource,
+  createConfiguredSource,
+  type Endpoint,
+  EndpointPool,
+  endpointAddress,
+  parseEndpoints,
+} from "@etcd-edge/endpoints";
+import {
+  type AppContext,
+  ConfigError,
+  createAdminRoutes,
+  createMetrics,
+  createReadiness,
+  formatHostPort,
+  type HostPort,
+  parseAdminAddress,
+  type Service,
+  startAdminServer,
+} from "@etcd-edge/runtime";
+import { checkEndpoints, checkListenAddress } from "./address-checks.ts";
+import { type GatewayConfig, type HealthCheck, hasExplicitEndpoints } from "./command.ts";
+import { Gateway } from "./gateway/gateway.ts";
+import { createGatewayCounters } from "./gateway/gateway-metrics.ts";
+import { createProbe, withoutSelf } from "./health-checks.ts";
+import { logTransition } from "./health-log.ts";
+
+/** `--retry-delay 0` means this, as in etcd. */
+const retryDelayOfZeroMs = 5 * 60_000;
+
+/** A running gateway. */
+export type GatewayApp = Service & { readonly address: HostPort };
+
+/**
+ * Puts the gateway together and opens its listeners.
+ * @throws ConfigError with every problem of the configuration that can be found before a socket opens
+ */
+export async function createApp(config: GatewayConfig, { logger }: AppContext): Promise<GatewayApp> {
+  await using undo = new AsyncDisposableStack();
+  const listed = parseEndpoints(config.endpoints);
+  const listen = await checkListenAddress(config.listenAddr);
+  const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
+  const tls = await readCheckTls(config);
+  const endpoints = undo.use(
+    await createConfiguredSource({
+      ...config,
+      endpoints: config.discoverySrv === "" ? listed.endpoints : fallback,
+      ca: tls.ca,
+      logger,
+    }),
+  );
+  const given = config.discoverySrv === "" ? listed.endpoints : endpoints.current().endpoints;
+  // Names are looked up only once the texts are right, as etcd's gateway does.
+  const reachable = listed.errors.length > 0 ? [] : await checkEndpoints(given, listen.value);
+  const errors = [...listed.errors, ...listen.errors, ...reachable];
+  if (config.discoverySrv === "" && config.endpoints.length === 0) errors.push("no endpoints found");
+  if (errors.length > 0 || listen.value === undefined) throw configError(errors);
+
+  const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
+  const retryDelayMs = config.retryDelay === 0 ? retryDelayOfZeroMs : config.retryDelay;
+  let gateway: Gateway | undefined;
+  const pool = undo.use(
+    new EndpointPool({
+      source: endpoints,
+      probe: withoutSelf(createProbe(check, tls), listen.value),
+      probeIntervalMs: check === "none" ? undefined : config.healthCheckInterval,
+      probeTimeoutMs: config.healthCheckTimeout,
+      policy: {
+        minRetryMs: check === "none" ? retryDelayMs : Math.min(250, retryDelayMs),
+        maxRetryMs: retryDelayMs,
+      },
+      activityOf: (endpoint) => gateway?.bytesFrom(endpoint) ?? 0,
+      onTransition: (transition) => logTransition(logger, transition),
+      onRemoved: (endpoint) => logger.info("endpoint removed", { address: endpointAddress(endpoint) }),
+    }),
+  );
+
+  const metrics = createMetrics("tcp-gateway");
+  gateway = undo.use(
+    await Gateway.listen(listen.value, {
+      upstreams: upstreamsOf(pool, endpoints),
+      dialTimeoutMs: config.dialTimeout,
+      maxConnections: config.maxConnections,
+      counters: createGatewayCounters(metrics, {
+        open: () => gateway?.openConnections ?? 0,
+        endpoints: () => pool.snapshot(),
+      }),
+      logger,
+    }),
+  );
+
+  const readiness = createReadiness();
+  readiness.addCheck("endpoints", () => (pool.hasUsable() ? undefined : "no endpoint is usable"));
+  if (config.metricsAddr !== "") {
+    const routes = createAdminRoutes({ metrics, readiness });
+    const admin = undo.use(
+      await startAdminServer({ address: parseAdminAddress(config.metricsAddr), routes, logger }),
+    );
+    logger.info("listening for metrics", { url: admin.url });
+  }
+
+  const { address } = gateway;
+  logger.info("ready to proxy client requests", {
+    endpoints: given.map(endpointAddress),
+    "listen-addr": formatHostPort(address),
+  });
+  return toService(address, { gateway, readiness, owned: undo.move() });
+}
+
+function toService(
+  address: HostPort,
+  {
+    gateway,
+    readiness,
+    owned,
+  }: { gateway: Gateway; readiness: { startDraining(): void }; owned: AsyncDisposableStack },
+): GatewayApp {
+  return {
+    address,
+    drain: (deadline) => {
+      readiness.startDraining();
+      return gateway.drain(deadline);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function upstreamsOf(pool: EndpointPool, endpoints: ConfiguredSource) {
+  return {
+    pick: (tried: ReadonlySet<string>): Endpoint | undefined => pool.pick(tried),
+    reportUnreachable: (endpoint: Endpoint, error: string): void => {
+      pool.reportUnreachable(endpoint, error);
+      endpoints.refresh(); // perhaps it has moved
+    },
+  };
+}
+
+/** On standard output without a newline, as etcd's gateway prints what it finds wrong with its addresses. */
+function configError(errors: readonly string[]): ConfigError {
+  return new ConfigError(errors.join("\n"), { stream: "stdout", newline: false });
+}
+
+async function readCheckTls(config: GatewayConfig): Promise<{ ca?: string; cert?: string; key?: string }> {
+  const read = async (file: string): Promise<string> => {
+    try {
+      return await readFile(file, "utf8");
+    } catch (error) {
+      throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  };
+  const { trustedCaFile, healthCheckCertFile, healthCheckKeyFile } = config;
+  return {
+    ...(trustedCaFile === "" ? {} : { ca: await read(trustedCaFile) }),
+    ...(healthCheckCertFile === "" ? {} : { cert: await read(healthCheckCertFile) }),
+    ...(healthCheckKeyFile === "" ? {} : { key: await read(healthCheckKeyFile) }),
+  };
+}

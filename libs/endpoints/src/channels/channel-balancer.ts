@@ -1,0 +1,176 @@
+import type { Channel, ChannelState } from "@etcd-edge/transport";
+import { type Endpoint, endpointKey } from "../endpoint.ts";
+import { EndpointPool, type EndpointTransition } from "../endpoint-pool.ts";
+import type { EndpointSource } from "../endpoint-set.ts";
+import type { EndpointHealth } from "../health/endpoint-health.ts";
+import { Picker } from "../picker.ts";
+import { probeStatus } from "./status-probe.ts";
+import type { ChannelUse, Upstream } from "./upstream.ts";
+
+/** What a balancer is made of. All durations in milliseconds. */
+export interface ChannelBalancerOptions {
+  /** Who is upstream. Followed, not disposed of. */
+  readonly source: EndpointSource;
+  /** Makes a channel to an endpoint; called twice for each. `onState` must be handed on to the channel. */
+  readonly createChannel: (
+    endpoint: Endpoint,
+    use: ChannelUse,
+    onState: (state: ChannelState) => void,
+  ) => Channel;
+  /** Pause between two looks at an endpoint in use. Default 1000. */
+  readonly probeIntervalMs?: number;
+  /** Silence longer than this counts against an endpoint; the second in a row takes it out. Default 1000. */
+  readonly probeTimeoutMs?: number;
+  readonly onTransition?: (transition: EndpointTransition) => void;
+}
+
+interface Candidate {
+  readonly upstream: Upstream;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+/**
+ * Spreads calls over the endpoints of a set: round robin, or by SRV priority and weight. Prefers endpoints that answer
+ * status probes; when there is none it uses the doubtful, and when there is none of those either it uses all, for a
+ * wrong belief about everybody must not become an outage.
+ *
+ * Disposing closes every channel at once; calls under way fail with 14.
+ */
+export class ChannelBalancer implements AsyncDisposable {
+  readonly #options: ChannelBalancerOptions;
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #pool: EndpointPool;
+  readonly #picker = new Picker();
+  readonly #unsubscribe: () => void;
+  readonly #listeners = new Set<() => void>();
+  #candidates: readonly Candidate[] = [];
+  #isPlain = true;
+  #turn = 0;
+
+  constructor(options: ChannelBalancerOptions) {
+    this.#options = options;
+    this.#follow();
+    this.#pool = new EndpointPool({
+      source: options.source,
+      probe: async (endpoint, signal) => {
+        const upstream = this.#upstreams.get(endpointKey(endpoint));
+        return upstream === undefined
+          ? { t: "unreachable", error: "no longer in the set" }
+          : await probeStatus(upstream.calls, signal);
+      },
+      probeIntervalMs: options.probeIntervalMs ?? 1_000,
+      probeTimeoutMs: options.probeTimeoutMs ?? 1_000,
+      onTransition: (transition) => {
+        options.onTransition?.(transition);
+        this.#rank();
+      },
+    });
+    // After the pool's own subscription: its view of the set must be the new one when we rank.
+    this.#unsubscribe = options.source.subscribe(() => {
+      this.#follow();
+      this.#rank();
+    });
+    this.#rank();
+  }
+
+  /** Whom to ask next, or nothing if everybody was tried or the set is empty. */
+  pick(tried?: ReadonlySet<Upstream>): Upstream | undefined {
+    const candidates =
+      tried === undefined || tried.size === 0
+        ? this.#candidates
+        : this.#candidates.filter(({ upstream }) => !tried.has(upstream));
+    if (candidates.length === 0) return this.#pickAnyBut(tried);
+    if (!this.#isPlain) return this.#picker.pick(candidates, () => "good")?.upstream;
+    this.#turn = (this.#turn + 1) % 0x3fff_ffff;
+    return candidates[this.#turn % candidates.length]?.upstream;
+  }
+
+  /** True if somebody answered the last look at him. */
+  hasHealthy(): boolean {
+    return this.#pool.snapshot().some(({ health }) => health.t === "healthy");
+  }
+
+  /** Everybody in the set, with what is believed of them. */
+  snapshot(): readonly { readonly endpoint: Endpoint; readonly health: EndpointHealth }[] {
+    return this.#pool.snapshot();
+  }
+
+  /** Calls after every change of who may be picked. Returns the way to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unsubscribe();
+    await this.#pool[Symbol.asyncDispose]();
+    for (const upstream of this.#upstreams.values()) close(upstream);
+    this.#upstreams.clear();
+    this.#candidates = [];
+  }
+
+  /** The last resort of a call that failed on every candidate: those not tried, whatever is believed of them. */
+  #pickAnyBut(tried: ReadonlySet<Upstream> | undefined): Upstream | undefined {
+    for (const upstream of this.#upstreams.values()) if (tried?.has(upstream) !== true) return upstream;
+    return undefined;
+  }
+
+  #follow(): void {
+    const gone = new Set(this.#upstreams.keys());
+    for (const endpoint of this.#options.source.current().endpoints) {
+      const key = endpointKey(endpoint);
+      if (!gone.delete(key)) this.#upstreams.set(key, this.#createUpstream(endpoint));
+    }
+    for (const key of gone) {
+      const upstream = this.#upstreams.get(key);
+      this.#upstreams.delete(key);
+      if (upstream !== undefined) retire(upstream);
+    }
+  }
+
+  #createUpstream(endpoint: Endpoint): Upstream {
+    const { createChannel } = this.#options;
+    const onState = (state: ChannelState): void => {
+      if (state.t === "transientFailure") this.#pool.reportUnreachable(endpoint, state.message);
+    };
+    const calls = createChannel(endpoint, "calls", onState);
+    const streams = createChannel(endpoint, "streams", onState);
+    calls.connect();
+    return { endpoint, calls, streams };
+  }
+
+  #rank(): void {
+    const good: Candidate[] = [];
+    const doubtful: Candidate[] = [];
+    const all: Candidate[] = [];
+    for (const { endpoint, health } of this.#pool.snapshot()) {
+      const upstream = this.#upstreams.get(endpointKey(endpoint));
+      if (upstream === undefined) continue;
+      const candidate = { upstream, priority: endpoint.priority, weight: endpoint.weight };
+      all.push(candidate);
+      if (health.t === "healthy") good.push(candidate);
+      else if (health.t === "unknown" || health.t === "suspect") doubtful.push(candidate);
+    }
+    this.#candidates = good.length > 0 ? good : doubtful.length > 0 ? doubtful : all;
+    const [first] = this.#candidates;
+    this.#isPlain = this.#candidates.every(
+      (one) => one.priority === first?.priority && one.weight === first.weight,
+    );
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** How long the calls of an endpoint that left the set may go on. */
+const retireGraceMs = 30_000;
+
+function retire(upstream: Upstream): void {
+  for (const channel of [upstream.calls, upstream.streams]) {
+    channel.close(retireGraceMs).catch(() => channel.destroy()); // closing waits for peers; whatever fails, it must end
+  }
+}
+
+function close(upstream: Upstream): void {
+  upstream.calls.destroy();
+  upstream.streams.destroy();
+}

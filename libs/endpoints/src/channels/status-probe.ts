@@ -1,0 +1,36 @@
+import { fromBinary, StatusResponseSchema } from "@etcd-edge/proto";
+import { CallError, type Channel, NO_METADATA, StatusCode } from "@etcd-edge/transport";
+import type { ProbeResult } from "../health/probe.ts";
+
+const nothing = new Uint8Array(0);
+
+/** Codes that only a server with a working etcd behind it gives. */
+const answers: ReadonlySet<number> = new Set([
+  StatusCode.unauthenticated,
+  StatusCode.permissionDenied,
+  StatusCode.unimplemented,
+  StatusCode.invalidArgument,
+]);
+
+/**
+ * Asks for `Maintenance.Status` over a channel in use. It needs no user, and is answered from the member's own state.
+ * Alive is a voting member that knows a leader; an answer without any member id comes from another proxy and counts as
+ * alive. Silence until the signal fires is told as silence.
+ */
+export async function probeStatus(channel: Channel, signal: AbortSignal): Promise<ProbeResult> {
+  try {
+    const { payload } = await channel.unaryCall("/etcdserverpb.Maintenance/Status", NO_METADATA, nothing, {
+      signal,
+    });
+    const { header, leader, isLearner } = fromBinary(StatusResponseSchema, payload);
+    if (isLearner) return { t: "unreachable", error: "is a learner" };
+    const isMember = header !== undefined && header.memberId !== 0n;
+    return isMember && leader === 0n ? { t: "unreachable", error: "has no leader" } : { t: "alive" };
+  } catch (error) {
+    if (error instanceof CallError && answers.has(error.code)) return { t: "alive" };
+    const message = error instanceof Error ? error.message : String(error);
+    return signal.aborted
+      ? { t: "silent", error: "no answer in time" }
+      : { t: "unreachable", error: message };
+  }
+}

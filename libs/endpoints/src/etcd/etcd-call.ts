@@ -1,0 +1,112 @@
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
+import {
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { canonicalHost, type Endpoint, endpointAddress, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
+import type { TlsMaterial } from "../health/connect.ts";
+
+export type EtcdCallOptions = {
+  /** Used for `https` and `unixs` endpoints; the certificate is verified. */
+  readonly tls: TlsMaterial;
+  readonly signal: AbortSignal;
+};
+
+/** The part of a method of `toGrpcJsService` that a unary call needs. */
+type UnaryMethod<Request, Response> = {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+};
+
+/**
+ * One unary call to one etcd member over a connection of its own, closed afterwards: for control traffic at the pace of
+ * seconds, where the backoff and the shared state of a kept channel would only hide how the endpoint is now.
+ * Rejects with grpc-js's ServiceError, or the abort reason.
+ */
+export async function callEtcd<Request, Response>(
+  endpoint: Endpoint,
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+  { tls, signal }: EtcdCallOptions,
+): Promise<Response> {
+  signal.throwIfAborted();
+  const client = new Client(toTarget(endpoint), toCredentials(endpoint, tls), {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_http_proxy": 0,
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.ssl_target_name_override": sentName(endpoint, tls),
+  });
+  try {
+    return await new Promise((resolve, reject) => {
+      const call = client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        new Metadata(),
+        {},
+        (error, response) => {
+          signal.removeEventListener("abort", onAbort);
+          if (signal.aborted) reject(signal.reason);
+          else if (error !== null) reject(error);
+          else if (response === undefined) reject(new Error("no response"));
+          else resolve(response);
+        },
+      );
+      const onAbort = (): void => call.cancel();
+      signal.addEventListener("abort", onAbort);
+    });
+  } finally {
+    client.close();
+  }
+}
+
+/** True if the error came from an etcd that is alive and answered: only its answer was no. */
+export function isAnswer(error: unknown): boolean {
+  const code = isServiceError(error) ? error.code : undefined;
+  return (
+    code === status.UNAUTHENTICATED ||
+    code === status.PERMISSION_DENIED ||
+    code === status.UNIMPLEMENTED ||
+    code === status.INVALID_ARGUMENT
+  );
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && typeof error.code === "number";
+}
+
+function toTarget(endpoint: Endpoint): string {
+  if (isUnixEndpoint(endpoint)) return `unix:${endpoint.host}`;
+  return `dns:${endpointAddress({ ...endpoint, host: canonicalHost(endpoint.host) })}`;
+}
+
+function toCredentials(endpoint: Endpoint, tls: TlsMaterial): ChannelCredentials {
+  if (!isTlsEndpoint(endpoint)) return credentials.createInsecure();
+  const pem = (text: string | Buffer | undefined): Buffer | null =>
+    text === undefined ? null : Buffer.from(text);
+  const name = verifiedName(endpoint, tls);
+  return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), {
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+  });
+}
+
+/** The name or address that the peer's certificate must carry. */
+function verifiedName(endpoint: Endpoint, tls: TlsMaterial): string {
+  return canonicalHost(tls.serverName ?? (isUnixEndpoint(endpoint) ? "localhost" : endpoint.host));
+}
+
+/**
+ * The name sent as SNI. grpc-js sends the host dialled even if it is an address, which TLS does not allow and newer
+ * Nodes refuse; a name that nobody has makes servers answer with their default certificate, as without SNI.
+ */
+function sentName(endpoint: Endpoint, tls: TlsMaterial): string {
+  const name = verifiedName(endpoint, tls);
+  return isIP(name) === 0 ? name : "address.invalid";
+}

@@ -1,0 +1,30 @@
+import type { Endpoint } from "../endpoint.ts";
+
+/** What one look at an endpoint found. The texts go into logs. */
+export type ProbeResult =
+  | { readonly t: "alive" }
+  /** Connected, but no sign of life before the signal fired. */
+  | { readonly t: "silent"; readonly error: string }
+  /** Refused, reset, no route, or it says itself that it must not be used. */
+  | { readonly t: "unreachable"; readonly error: string };
+
+/**
+ * Looks at an endpoint once. Never rejects; settles soon after `signal` fires (which means: time is up) and leaves no
+ * connection behind.
+ */
+export type Probe = (endpoint: Endpoint, signal: AbortSignal) => Promise<ProbeResult>;
+
+/**
+ * True for errors that speak about this host rather than the endpoint: no file descriptors, no local ports, no memory.
+ * They must not eject anybody.
+ */
+export function isLocalError(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return (
+    code === "EMFILE" ||
+    code === "ENFILE" ||
+    code === "EADDRNOTAVAIL" ||
+    code === "ENOBUFS" ||
+    code === "ENOMEM"
+  );
+}

@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { get } from "node:http";
+import { get as getSecurely } from "node:https";
+import { type RunningProgram, startProgram } from "../process/child-process.ts";
+
+/** A member of a running cluster. The cluster that made it disposes of it. */
+export interface EtcdMember {
+  readonly name: string;
+  /** `127.0.0.1:12379`, as `--endpoints` takes it. */
+  readonly clientAddress: string;
+  readonly clientUrl: string;
+  readonly peerUrl: string;
+  readonly pid: number;
+  /** Everything the current process said. */
+  output(): string;
+  /** SIGSTOP: the kernel still accepts connections, nobody answers. */
+  stop(): void;
+  /** SIGCONT. */
+  resume(): void;
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again on its data, and waits until it answers health checks. */
+  restart(): Promise<void>;
+  /** Resolves when the member says it is healthy (it has a leader). */
+  healthy(): Promise<void>;
+}
+
+export interface MemberPlan {
+  readonly name: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly clientUrl: string;
+  readonly peerUrl: string;
+  readonly detached: boolean;
+}
+
+const healthPollMs = 50;
+const healthTimeoutMs = 60_000;
+
+/** Starts one etcd process. Resolves at once; ask `healthy()` before use. */
+export function startEtcdMember(plan: MemberPlan): EtcdMember & AsyncDisposable {
+  const start = (): RunningProgram =>
+    startProgram(plan.program, plan.args, { env: cleanEnvironment, detached: plan.detached });
+  let running = start();
+  return {
+    name: plan.name,
+    clientAddress: new URL(plan.clientUrl).host,
+    clientUrl: plan.clientUrl,
+    peerUrl: plan.peerUrl,
+    get pid() {
+      return running.pid;
+    },
+    output: () => running.output(),
+    stop: () => running.signal("SIGSTOP"),
+    resume: () => running.signal("SIGCONT"),
+    kill: async () => {
+      await running[Symbol.asyncDispose]();
+    },
+    restart: async () => {
+      await running[Symbol.asyncDispose]();
+      running = start();
+      await waitForHealth(plan.clientUrl, running);
+    },
+    healthy: () => waitForHealth(plan.clientUrl, running),
+    [Symbol.asyncDispose]: async () => {
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}
+
+// etcd warns about every ETCD_* it does not know, and takes those it does.
+const cleanEnvironment: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((name) => name.startsWith("ETCD_"))
+    .map((name) => [name, ""]),
+);
+
+async function waitForHealth(clientUrl: string, program: RunningProgram): Promise<void> {
+  const deadline = Date.now() + healthTimeoutMs;
+  let ended: number | NodeJS.Signals | undefined;
+  void program.exited.then((how) => {
+    ended = how;
+  });
+  while (Date.now() < deadline) {
+    if (await answersHealthy(clientUrl)) return;
+    if (ended !== undefined) throw new Error(`etcd ended (${ended}):\n${program.output()}`);
+    // The one place that polls: etcd has no other way to say that it has a leader.
+    await new Promise((resolve) => setTimeout(resolve, healthPollMs));
+  }
+  throw new Error(`etcd not healthy after ${healthTimeoutMs} ms:\n${program.output()}`);
+}
+
+async function answersHealthy(clientUrl: string): Promise<boolean> {
+  const ask = clientUrl.startsWith("https:") ? getSecurely : get;
+  const request = ask(`${clientUrl}/health`, { agent: false, timeout: 1_000, rejectUnauthorized: false });
+  request.on("timeout", () => request.destroy(new Error("timeout")));
+  try {
+    const [response] = await once(request, "response");
+    response.resume();
+    return response.statusCode === 200;
+  } catch {
+    return false; // not listening yet, or a TLS handshake that wants a client certificate
+  }
+}

@@ -1,0 +1,17 @@
+export { cacheFolder } from "./binaries/cache-folder.ts";
+export { ensureEtcd, ensureNewestDebianEtcd, type Progress } from "./binaries/ensure-etcd.ts";
+export { compareVersions, type EtcdBinary, findEtcdBinaries } from "./binaries/etcd-binaries.ts";
+export { ensureGoBuiltEtcds } from "./binaries/go-etcd.ts";
+export { ensureTestPrograms, findProgram, requireProgram } from "./binaries/test-programs.ts";
+export {
+  type FakeResolver,
+  type Reply,
+  rcode,
+  srvAnswer,
+  startFakeResolver,
+} from "./dns/fake-resolver.ts";
+export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
+export type { EtcdMember } from "./etcd/etcd-member.ts";
+export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
+export { type RunningProgram, startProgram } from "./process/child-process.ts";
+export { findFreePorts, isFree } from "./process/free-ports.ts";
