@@ -52,7 +52,7 @@ export const serverLimits: ConnectionLimits = {
   maxReceiveMessageBytes: 4 * 1024 * 1024,
   maxHeldBytes: 64 * 1024 * 1024,
   maxQueuedBytes: 64 * 1024 * 1024,
-  maxUnreadBytes: 1024 * 1024,
+  maxUnreadBytes: 8 * 1024 * 1024,
   writeStallTimeoutMs: 120_000,
   streamStallTimeoutMs: 0,
   maxOpenStreams: 100_000,

@@ -104,7 +104,8 @@ export class Server<C = unknown> implements AsyncDisposable {
       maxConcurrentStreams,
       pingPolicy: { minTimeMs: 5000, permitWithoutStreams: false, ...options.pingPolicy },
       acceptRequest:
-        options.acceptRequest ?? ((method, contentType) => method === "POST" && isGrpcContentType(contentType)),
+        options.acceptRequest ??
+        ((method, contentType) => method === "POST" && isGrpcContentType(contentType)),
       onCall: options.onCall,
       createData: options.createData,
       onHandlerError: (error, call) => this.#onHandlerError(error, call),
@@ -112,9 +113,14 @@ export class Server<C = unknown> implements AsyncDisposable {
     };
     this.#listener =
       options.tls === undefined ? createNetServer() : this.#createTlsServer(options.tls, limits);
-    this.#listener.on(options.tls === undefined ? "connection" : "secureConnection", (socket: Socket) =>
-      this.handleSocket(socket),
-    );
+    // With TLS a socket counts from the moment it arrives, for handshakes cost most of all.
+    this.#listener.on("connection", (socket: Socket) => {
+      if (this.#admit(socket) && options.tls === undefined) this.#start(socket);
+    });
+    this.#listener.on("secureConnection", (socket: Socket) => {
+      socket.on("error", ignoreError);
+      this.#start(socket);
+    });
   }
 
   /** Binds and listens. @returns the bound address. Rejects when it cannot bind. */
@@ -135,15 +141,28 @@ export class Server<C = unknown> implements AsyncDisposable {
 
   /** Takes a connected socket (after TLS, if any) and owns it from now on. */
   handleSocket(socket: Socket): void {
+    if (this.#admit(socket)) this.#start(socket);
+  }
+
+  /** Counts a socket that arrived, or closes it when there are too many. */
+  #admit(socket: Socket): boolean {
     socket.on("error", ignoreError);
     const { maxConnections = Number.POSITIVE_INFINITY } = this.#options;
     if (this.#isDraining || this.#sockets.size >= maxConnections) {
       this.counters.connectionsRefused++;
       this.#emitRejected(socket, this.#isDraining ? "server is shutting down" : "too many connections");
       socket.destroy();
-      return;
+      return false;
     }
     this.#sockets.add(socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#checkIdle();
+    });
+    return true;
+  }
+
+  #start(socket: Socket): void {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
     const timer = setTimeout(() => {
@@ -173,8 +192,6 @@ export class Server<C = unknown> implements AsyncDisposable {
     socket.once("close", () => {
       clearTimeout(timer);
       stopSniffing();
-      this.#sockets.delete(socket);
-      this.#checkIdle();
     });
   }
 
