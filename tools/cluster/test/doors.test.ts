@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import type { TierProcess } from "../src/plan.ts";
 import { type StartedTier, startTier, waitUntilReady } from "../src/tier-process.ts";
 import { runEtcdctlScript } from "./etcdctl-script.ts";
+import { runJsonScript } from "./json-script.ts";
 
 /** A door: the tiers between client and etcd, the nearest to the client first. */
 interface Door {
@@ -35,11 +36,21 @@ async function openDoor(
   return upstream;
 }
 
-async function start(tier: TierProcess["tier"], upstream: string): Promise<StartedTier> {
+async function start(
+  tier: TierProcess["tier"],
+  upstream: string,
+  flags: readonly string[],
+): Promise<StartedTier> {
   const [port = 0, admin = 0] = await findFreePorts(2);
   const address = `127.0.0.1:${port}`;
   const adminUrl = `http://127.0.0.1:${admin}`;
-  const args = ["start", `--endpoints=${upstream}`, `--listen-addr=${address}`, `--metrics-addr=${adminUrl}`];
+  const args = [
+    "start",
+    `--endpoints=${upstream}`,
+    `--listen-addr=${address}`,
+    `--metrics-addr=${adminUrl}`,
+    ...flags,
+  ];
   const started = startTier({ tier, replica: 0, args, ports: [port, admin], address, adminUrl });
   await waitUntilReady(started);
   return started;
@@ -69,6 +80,22 @@ describe.each(await findEtcdBinaries())("etcdctl $version shows the same", (bina
     ]);
     expect(seen).toEqual(expected);
     expect(expected.filter((answer) => answer.exitCode === 0).length).toBeGreaterThan(30);
+  });
+
+  it("and JSON shows the same through http-gateway → grpc-proxy → tcp-gateway as at etcd's own door", async () => {
+    await using stack = new AsyncDisposableStack();
+    const direct = stack.use(await startEtcdCluster({ binary, members: 1 }));
+    const proxied = stack.use(await startEtcdCluster({ binary, members: 1 }));
+    const chain: Door = { name: "chain", tiers: ["http-gateway", "grpc-proxy", "tcp-gateway"] };
+    // etcd's own door would tell which profile its build has, but a gRPC proxy stands before it.
+    const profile = binary.version.startsWith("3.4.") ? "v1" : "v2";
+    const address = await openDoor(chain, proxied.endpoints, stack, [`--json-profile=${profile}`]);
+    const [expected, seen] = await Promise.all([
+      runJsonScript(direct.endpoints[0] ?? ""),
+      runJsonScript(address),
+    ]);
+    expect(seen).toEqual(expected);
+    expect(expected.filter((answer) => answer.status === 200).length).toBeGreaterThan(20);
   });
 
   it.each(doors)("through $name goes on when a follower is killed", async (door) => {
