@@ -27,10 +27,11 @@ async function openDoor(
   door: Door,
   endpoints: readonly string[],
   stack: AsyncDisposableStack,
+  flags: readonly string[] = [],
 ): Promise<string> {
   let upstream = endpoints.join(",");
-  for (const tier of door.tiers.toReversed()) {
-    const started = stack.use(await start(tier, upstream));
+  for (const [i, tier] of [...door.tiers.entries()].toReversed()) {
+    const started = stack.use(await start(tier, upstream, i === 0 ? flags : []));
     upstream = started.plan.address;
   }
   return upstream;
