@@ -1,6 +1,12 @@
 import { createServer as createHttpServer } from "node:http";
 import { hostname } from "node:os";
-import { ChannelBalancer, createStaticSource, endpointAddress, parseEndpoints, toChannelTarget } from "@etcd-edge/endpoints";
+import {
+  ChannelBalancer,
+  createConfiguredSource,
+  endpointAddress,
+  parseEndpoints,
+  toChannelTarget,
+} from "@etcd-edge/endpoints";
 import {
   type AppContext,
   ConfigError,
@@ -8,6 +14,8 @@ import {
   createMetrics,
   createReadiness,
   createRequestListener,
+  formatHostPort,
+  type HostPort,
   loadClientTls,
   loadServerTls,
   parseAdminAddress,
@@ -17,11 +25,122 @@ import {
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
-import { CallError, Channel, createCounters, NO_METADATA, Server } from "@etcd-edge/transport";
-import { createEtcdMetricsHandler } from "./http/etcd-metrics.ts";
-import { type AskUpstream, createHealthHandler } from "./http/health.ts";
+import { Channel, createCounters, Server } from "@etcd-edge/transport";
+import { createRoutes } from "./http/routes.ts";
+import { toListenError } from "./listen-error.ts";
 import { exposeCallCounters, exposeTransportCounters } from "./metrics.ts";
 import type { Config } from "./options.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import { createRelay } from "./relay/relay.ts";
+import { logServerEvent } from "./server-log.ts";
+import { toChannelOptions, toServerOptions } from "./transport-options.ts";
+import { checkConfig } from "./validate-config.ts";
+
+/** A running proxy. */
+export interface GrpcProxy extends Service {
+  /** Where it listens; with port 0 asked, the port it got. */
+  readonly address: HostPort;
+}
+
+/**
+ * Puts the proxy together, from etcd up to the listener:
+ *
+ *     endpoints ─▶ balancer (channels, health) ─▶ relay ─▶ transport server ─▶ clients
+ *                                                 HTTP/1.1 on the same port ─▶ /health, /metrics
+ *
+ * Serves at once, whether or not etcd is there; /readyz says which.
+ * @throws ConfigError with what is wrong before any socket opens, or where the address cannot be bound
+ */
+export async function startGrpcProxy(config: Config, { logger }: AppContext): Promise<GrpcProxy> {
+  refuseUnservedOptions(config);
+  checkConfig(config);
+  const listen = parseListenAddress(config.listenAddr, "listen-addr");
+  const versions = parseTlsVersions({
+    min: config.tlsMinVersion,
+    max: config.tlsMaxVersion,
+    hasCipherSuites: false,
+  });
+  const serverTls = await loadServerTls(config, { address: config.listenAddr, versions });
+  const clientTls = await loadClientTls(config);
+  if (config.insecureSkipTlsVerify)
+    logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
+  const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
+  const given = parseEndpoints(config.endpoints);
+  if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
+
+  await using undo = new AsyncDisposableStack();
+  const source = undo.use(
+    await createConfiguredSource({ ...config, endpoints: given.endpoints, ca: clientTls?.ca, logger }),
+  );
+  const counters = { client: createCounters(), etcd: createCounters() };
+  const balancer = undo.use(
+    new ChannelBalancer({
+      source,
+      createChannel: (endpoint, _use, onState) =>
+        new Channel({
+          ...toChannelTarget(endpoint, clientTls),
+          ...toChannelOptions(config, counters.etcd),
+          onState,
+          onSinkError: (error) => logger.error("relay failed", { error }),
+        }),
+      onTransition: ({ endpoint, from, to }) =>
+        logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
+    }),
+  );
+
+  const calls = createCallCounters();
+  const metrics = createMetrics("grpc-proxy");
+  exposeCallCounters(metrics, calls);
+  exposeTransportCounters(metrics, counters);
+  const routes = createRoutes({ balancer, clientTls, metrics });
+  const http = createHttpServer(
+    createRequestListener(routes, (error) => logger.warn("HTTP request failed", { error })),
+  );
+  const server = undo.use(
+    new Server({
+      ...toServerOptions(config, http, counters.client),
+      ...(serverTls === undefined ? {} : { tls: serverTls }),
+      onCall: createRelay({
+        balancer,
+        counters: calls,
+        upstreamWaitMs: config.upstreamWait,
+        maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
+        clock: systemClock,
+      }),
+      onEvent: (event) => logServerEvent(event, logger),
+    }),
+  );
+  const bound = await server.listen({ host: listen.host, port: listen.port }).catch((error: unknown) => {
+    throw toListenError(config.listenAddr, error);
+  });
+  const address = { host: bound.address, port: bound.port };
+  logger.info("listening for gRPC proxy client requests", { address: formatHostPort(address) });
+
+  const readiness = createReadiness();
+  readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
+  if (admin !== undefined) {
+    const adminRoutes = new Map([...createAdminRoutes({ metrics, readiness }), ...routes]);
+    const options = { address: admin, routes: adminRoutes, logger };
+    const listener = undo.use(
+      await startAdminServer(serverTls === undefined ? options : { ...options, tls: serverTls }),
+    );
+    logger.info("gRPC proxy listening for metrics", { address: listener.url });
+  }
+  logger.info("started gRPC proxy", {
+    address: formatHostPort(address),
+    "advertise-client-url": config.advertiseClientUrl.replaceAll("{hostname}", hostname()),
+  });
+
+  const owned = undo.move();
+  return {
+    address,
+    drain: async (deadline) => {
+      readiness.startDraining();
+      http.closeIdleConnections();
+      deadline.addEventListener("abort", () => server.destroy(), { once: true });
+      await server.close(config.shutdownGracePeriod);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

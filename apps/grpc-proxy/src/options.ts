@@ -244,6 +244,12 @@ export const options = {
     doc: "logging all grpc requests and responses",
     since: "3.6",
   }),
+  dnsServers: stringsOption({
+    flag: "dns-servers",
+    default: [],
+    doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
+    since: "edge",
+  }),
   upstreamWait: durationOption({
     flag: "upstream-wait",
     default: 2_000,

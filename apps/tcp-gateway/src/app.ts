@@ -1,5 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { type Endpoint, EndpointPool, endpointAddress, parseEndpoints } from "@etcd-edge/endpoints";
+import {
+  type ConfiguredSource,
+  createConfiguredSource,
+  type Endpoint,
+  EndpointPool,
+  endpointAddress,
+  parseEndpoints,
+} from "@etcd-edge/endpoints";
 import {
   type AppContext,
   ConfigError,
@@ -18,7 +25,6 @@ import { Gateway } from "./gateway/gateway.ts";
 import { createGatewayCounters } from "./gateway/gateway-metrics.ts";
 import { createProbe, withoutSelf } from "./health-checks.ts";
 import { logTransition } from "./health-log.ts";
-import { createListedEndpoints, discoverEndpoints, type GatewayEndpoints } from "./srv-endpoints.ts";
 
 /** `--retry-delay 0` means this, as in etcd. */
 const retryDelayOfZeroMs = 5 * 60_000;
@@ -35,10 +41,14 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
   const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
+  const tls = await readCheckTls(config);
   const endpoints = undo.use(
-    config.discoverySrv === ""
-      ? createListedEndpoints(listed.endpoints)
-      : await discoverEndpoints(config, fallback, logger),
+    await createConfiguredSource({
+      ...config,
+      endpoints: config.discoverySrv === "" ? listed.endpoints : fallback,
+      ca: tls.ca,
+      logger,
+    }),
   );
   const given = config.discoverySrv === "" ? listed.endpoints : endpoints.current().endpoints;
   // Names are looked up only once the texts are right, as etcd's gateway does.
@@ -47,7 +57,6 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   if (config.discoverySrv === "" && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 
-  const tls = await readCheckTls(config);
   const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
   const retryDelayMs = config.retryDelay === 0 ? retryDelayOfZeroMs : config.retryDelay;
   let gateway: Gateway | undefined;
@@ -117,7 +126,7 @@ function toService(
   };
 }
 
-function upstreamsOf(pool: EndpointPool, endpoints: GatewayEndpoints) {
+function upstreamsOf(pool: EndpointPool, endpoints: ConfiguredSource) {
   return {
     pick: (tried: ReadonlySet<string>): Endpoint | undefined => pool.pick(tried),
     reportUnreachable: (endpoint: Endpoint, error: string): void => {

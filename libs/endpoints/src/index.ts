@@ -44,6 +44,11 @@ export {
   splitHostPort,
 } from "./parse-endpoints.ts";
 export { Picker, type RandomSource, type Standing } from "./picker.ts";
+export {
+  type ConfiguredSource,
+  type ConfiguredSourceOptions,
+  createConfiguredSource,
+} from "./sources/configured-source.ts";
 export type { RefreshingSource, RefreshOutcome } from "./sources/refreshing-source.ts";
 export { createSrvSource, type SrvEvent, type SrvSourceOptions } from "./sources/srv-source.ts";
 export { createStaticSource } from "./sources/static-source.ts";

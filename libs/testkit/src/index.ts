@@ -11,7 +11,7 @@ export {
   startFakeResolver,
 } from "./dns/fake-resolver.ts";
 export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
-export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
 export type { EtcdMember } from "./etcd/etcd-member.ts";
+export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";

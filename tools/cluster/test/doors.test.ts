@@ -1,17 +1,34 @@
-import { findEtcdBinaries, findFreePorts, startEtcdCluster } from "@etcd-edge/testkit";
+import {
+  type EtcdCluster,
+  type EtcdMember,
+  findEtcdBinaries,
+  findFreePorts,
+  startEtcdCluster,
+} from "@etcd-edge/testkit";
 import { describe, expect, it } from "vitest";
 import type { TierProcess } from "../src/plan.ts";
 import { type StartedTier, startTier, waitUntilReady } from "../src/tier-process.ts";
 import { runEtcdctlScript } from "./etcdctl-script.ts";
 
 /** A door: the tiers between client and etcd, the nearest to the client first. */
-type Door = readonly Extract<TierProcess["tier"], "tcp-gateway" | "grpc-proxy">[];
+interface Door {
+  readonly name: string;
+  readonly tiers: readonly TierProcess["tier"][];
+}
 
-const doors: readonly Door[] = [["tcp-gateway"], ["grpc-proxy"], ["grpc-proxy", "tcp-gateway"]];
+const doors: readonly Door[] = [
+  { name: "tcp-gateway", tiers: ["tcp-gateway"] },
+  { name: "grpc-proxy", tiers: ["grpc-proxy"] },
+  { name: "grpc-proxy → tcp-gateway", tiers: ["grpc-proxy", "tcp-gateway"] },
+];
 
-async function openDoor(door: Door, endpoints: readonly string[], stack: AsyncDisposableStack): Promise<string> {
+async function openDoor(
+  door: Door,
+  endpoints: readonly string[],
+  stack: AsyncDisposableStack,
+): Promise<string> {
   let upstream = endpoints.join(",");
-  for (const tier of door.toReversed()) {
+  for (const tier of door.tiers.toReversed()) {
     const started = stack.use(await start(tier, upstream));
     upstream = started.plan.address;
   }
@@ -28,12 +45,24 @@ async function start(tier: TierProcess["tier"], upstream: string): Promise<Start
   return started;
 }
 
+/** A member whose loss costs no election: etcd itself refuses writes while it elects. */
+async function findFollower(cluster: EtcdCluster): Promise<EtcdMember> {
+  for (const member of cluster.members) {
+    const { stdout } = await cluster.etcdctl(["endpoint", "status", "-w", "json"], [member.clientAddress]);
+    const [{ Status }] = JSON.parse(stdout) as [
+      { Status: { leader: number; header: { member_id: number } } },
+    ];
+    if (Status.leader !== Status.header.member_id) return member;
+  }
+  throw new Error("three members, and every one of them leads");
+}
+
 describe.each(await findEtcdBinaries())("etcdctl $version shows the same", (binary) => {
-  it.concurrent.each(doors)("through %s %s as straight at etcd", async (...door) => {
+  it.concurrent.each(doors)("through $name as straight at etcd", async (door) => {
     await using stack = new AsyncDisposableStack();
     const direct = stack.use(await startEtcdCluster({ binary }));
     const proxied = stack.use(await startEtcdCluster({ binary }));
-    const address = await openDoor(door.filter((tier) => tier !== undefined), proxied.endpoints, stack);
+    const address = await openDoor(door, proxied.endpoints, stack);
     const [expected, seen] = await Promise.all([
       runEtcdctlScript(binary, direct.endpoints[0] ?? ""),
       runEtcdctlScript(binary, address),
@@ -42,14 +71,15 @@ describe.each(await findEtcdBinaries())("etcdctl $version shows the same", (bina
     expect(expected.filter((answer) => answer.exitCode === 0).length).toBeGreaterThan(30);
   });
 
-  it.each(doors)("through %s %s goes on when one of three members is killed", async (...door) => {
+  it.each(doors)("through $name goes on when a follower is killed", async (door) => {
     await using stack = new AsyncDisposableStack();
     const cluster = stack.use(await startEtcdCluster({ binary, members: 3 }));
-    const address = await openDoor(door.filter((tier) => tier !== undefined), cluster.endpoints, stack);
+    const follower = await findFollower(cluster);
+    const address = await openDoor(door, cluster.endpoints, stack);
     const ctl = (...args: string[]): Promise<{ stdout: string }> =>
       cluster.etcdctl(["--dial-timeout=10s", "--command-timeout=20s", ...args], [address]);
     await ctl("put", "k", "before");
-    await cluster.members[0]?.kill();
+    await follower.kill();
     for (let i = 0; i < 6; i++) {
       await ctl("put", "k", `after ${i}`);
       expect((await ctl("get", "k", "--print-value-only")).stdout).toBe(`after ${i}\n`);

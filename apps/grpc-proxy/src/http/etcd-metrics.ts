@@ -31,7 +31,9 @@ async function fetchMetrics(endpoint: Endpoint, tls: ClientTls | undefined): Pro
     : { host: endpoint.host, port: endpoint.port };
   const options = { ...target, path: "/metrics", agent: false, timeout: timeoutMs } as const;
   const request = secure ? getSecurely({ ...options, ...tls }) : get(options);
-  request.once("timeout", () => request.destroy(new Error(`${endpointAddress(endpoint)} did not answer in time`)));
+  request.once("timeout", () =>
+    request.destroy(new Error(`${endpointAddress(endpoint)} did not answer in time`)),
+  );
   const [response] = (await once(request, "response")) as [IncomingMessage];
   return response;
 }

@@ -11,7 +11,10 @@ export interface CallOutcome {
 export type AskUpstream = (path: string, payload: Uint8Array, timeoutMs: number) => Promise<CallOutcome>;
 
 const timeoutMs = 1_000;
-const probe: Uint8Array = toBinary(RangeRequestSchema, create(RangeRequestSchema, { key: new TextEncoder().encode("a") }));
+const probe: Uint8Array = toBinary(
+  RangeRequestSchema,
+  create(RangeRequestSchema, { key: new TextEncoder().encode("a") }),
+);
 
 /**
  * Refusals that only an etcd with a leader and auth gives: it serves, though not this nameless question. etcd's own

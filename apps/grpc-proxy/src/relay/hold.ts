@@ -5,19 +5,19 @@ import type { RelayContext } from "./relay.ts";
  * @returns how to stop
  */
 export function holdForUpstream(
-  context: Pick<RelayContext, "balancer" | "createTimer">,
+  context: Pick<RelayContext, "balancer" | "clock">,
   untilMs: number,
   settle: (outcome: "changed" | "over") => void,
 ): () => void {
   const stop = (): void => {
     unsubscribe();
-    stopTimer();
+    timer.stop();
   };
   const finish = (outcome: "changed" | "over"): void => {
     stop();
     settle(outcome);
   };
   const unsubscribe = context.balancer.onChange(() => finish("changed"));
-  const stopTimer = context.createTimer(Math.max(0, untilMs - performance.now()), () => finish("over"));
+  const timer = context.clock.setTimer(Math.max(0, untilMs - performance.now()), () => finish("over"));
   return stop;
 }

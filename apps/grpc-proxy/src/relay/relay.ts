@@ -1,5 +1,6 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
+import type { Clock } from "@etcd-edge/runtime";
 import type { ServerCall, ServerSink } from "@etcd-edge/transport";
 import type { CallCounters } from "./call-counters.ts";
 import { SingleRequestCall } from "./single-request-call.ts";
@@ -13,7 +14,7 @@ export interface RelayContext {
   readonly upstreamWaitMs: number;
   /** Largest request that is sent to etcd. */
   readonly maxSendBytes: number;
-  readonly createTimer: (delayMs: number, callback: () => void) => () => void;
+  readonly clock: Clock;
 }
 
 /**

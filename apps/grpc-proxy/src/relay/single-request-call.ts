@@ -28,7 +28,12 @@ import type { RelayContext } from "./relay.ts";
  */
 type Phase =
   | { readonly t: "collecting"; readonly request: Buffer | undefined }
-  | { readonly t: "upstream"; readonly request: Buffer; readonly upstream: Upstream; readonly call: ClientCall }
+  | {
+      readonly t: "upstream";
+      readonly request: Buffer;
+      readonly upstream: Upstream;
+      readonly call: ClientCall;
+    }
   | { readonly t: "held"; readonly stop: () => void }
   | { readonly t: "over" };
 

@@ -1,3 +1,4 @@
+import type { Upstream } from "@etcd-edge/endpoints";
 import {
   type CancelReason,
   type ClientCall,
@@ -9,7 +10,6 @@ import {
   type ServerSink,
   StatusCode,
 } from "@etcd-edge/transport";
-import type { Upstream } from "@etcd-edge/endpoints";
 import type { CallRecord } from "./call-counters.ts";
 import { codeOfCancel } from "./cancel-code.ts";
 import type { RelayContext } from "./relay.ts";

@@ -12,7 +12,11 @@ export interface ChannelBalancerOptions {
   /** Who is upstream. Followed, not disposed of. */
   readonly source: EndpointSource;
   /** Makes a channel to an endpoint; called twice for each. `onState` must be handed on to the channel. */
-  readonly createChannel: (endpoint: Endpoint, use: ChannelUse, onState: (state: ChannelState) => void) => Channel;
+  readonly createChannel: (
+    endpoint: Endpoint,
+    use: ChannelUse,
+    onState: (state: ChannelState) => void,
+  ) => Channel;
   /** Pause between two looks at an endpoint in use. Default 1000. */
   readonly probeIntervalMs?: number;
   /** Silence longer than this counts against an endpoint; the second in a row takes it out. Default 1000. */

@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from "node:tls";
 import { isIP } from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import type { ClientTls } from "@etcd-edge/runtime";
 import type { ChannelOptions } from "@etcd-edge/transport";
 import { canonicalHost, type Endpoint, endpointAddress, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
@@ -14,7 +14,9 @@ export function toChannelTarget(
 ): Pick<ChannelOptions, "endpoint" | "authority" | "tls"> {
   const isUnix = isUnixEndpoint(endpoint);
   const target = isUnix ? { path: endpoint.host } : { host: endpoint.host, port: endpoint.port };
-  const authority = isUnix ? "localhost" : endpointAddress({ ...endpoint, host: canonicalHost(endpoint.host) });
+  const authority = isUnix
+    ? "localhost"
+    : endpointAddress({ ...endpoint, host: canonicalHost(endpoint.host) });
   const isSecure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && tls !== undefined);
   if (!isSecure) return { endpoint: target, authority };
   const name = isUnix ? "localhost" : canonicalHost(endpoint.host);

@@ -19,7 +19,9 @@ const answers: ReadonlySet<number> = new Set([
  */
 export async function probeStatus(channel: Channel, signal: AbortSignal): Promise<ProbeResult> {
   try {
-    const { payload } = await channel.unaryCall("/etcdserverpb.Maintenance/Status", NO_METADATA, nothing, { signal });
+    const { payload } = await channel.unaryCall("/etcdserverpb.Maintenance/Status", NO_METADATA, nothing, {
+      signal,
+    });
     const { header, leader, isLearner } = fromBinary(StatusResponseSchema, payload);
     if (isLearner) return { t: "unreachable", error: "is a learner" };
     const isMember = header !== undefined && header.memberId !== 0n;
@@ -27,6 +29,8 @@ export async function probeStatus(channel: Channel, signal: AbortSignal): Promis
   } catch (error) {
     if (error instanceof CallError && answers.has(error.code)) return { t: "alive" };
     const message = error instanceof Error ? error.message : String(error);
-    return signal.aborted ? { t: "silent", error: "no answer in time" } : { t: "unreachable", error: message };
+    return signal.aborted
+      ? { t: "silent", error: "no answer in time" }
+      : { t: "unreachable", error: message };
   }
 }

@@ -7,6 +7,12 @@ interface MetricRow {
   readonly labelNames?: readonly string[];
 }
 
+/** One value of a metric with labels. */
+export interface LabelledValue {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
 /** The Prometheus metrics of one process. Counters end in `_total`, gauges do not. */
 export interface Metrics {
   counter(row: MetricRow): Counter;
@@ -16,6 +22,8 @@ export interface Metrics {
    * A counter that somebody else counts: read at each scrape. For hot paths that increment a plain number.
    */
   observedCounter(row: MetricRow & { readonly read: () => number }): void;
+  /** The same for a counter with labels. */
+  observedCounters(row: MetricRow & { readonly read: () => Iterable<LabelledValue> }): void;
   /** The text exposition, and its content type. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -50,15 +58,21 @@ export function createMetrics(tier: string): Metrics {
       });
     },
     histogram: (row) => new Histogram({ ...base(row), buckets: [...row.buckets] }),
-    observedCounter: (row) => {
-      new Counter({
-        ...base(row),
-        collect(): void {
-          this.reset();
-          this.inc(row.read());
-        },
-      });
-    },
+    observedCounter: (row) => observe(base(row), () => [{ labels: {}, value: row.read() }]),
+    observedCounters: (row) => observe(base(row), row.read),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
+}
+
+function observe(
+  configuration: { name: string; help: string; labelNames: string[]; registers: Registry[] },
+  read: () => Iterable<LabelledValue>,
+): void {
+  new Counter({
+    ...configuration,
+    collect(): void {
+      this.reset();
+      for (const { labels, value } of read()) this.inc(labels, value);
+    },
+  });
 }

@@ -13,7 +13,10 @@ export interface HelpFlag {
 }
 
 /** Runs a command with `--help` and reads its flags, by name. */
-export async function readHelpFlags(program: string, args: readonly string[]): Promise<Map<string, HelpFlag>> {
+export async function readHelpFlags(
+  program: string,
+  args: readonly string[],
+): Promise<Map<string, HelpFlag>> {
   const { stdout } = await execute(program, [...args, "--help"]);
   return parseHelpFlags(stdout);
 }

@@ -1,0 +1,86 @@
+import type { Metrics } from "@etcd-edge/runtime";
+import { counterHelp, type TransportCounters } from "@etcd-edge/transport";
+import type { CallCounters, MethodCounts } from "./relay/call-counters.ts";
+
+/** Names of gRPC codes as go-grpc-prometheus writes them. */
+const codeNames: readonly string[] = [
+  "OK",
+  "Canceled",
+  "Unknown",
+  "InvalidArgument",
+  "DeadlineExceeded",
+  "NotFound",
+  "AlreadyExists",
+  "PermissionDenied",
+  "ResourceExhausted",
+  "FailedPrecondition",
+  "Aborted",
+  "OutOfRange",
+  "Unimplemented",
+  "Internal",
+  "Unavailable",
+  "DataLoss",
+  "Unauthenticated",
+];
+
+const labelNames = ["grpc_type", "grpc_service", "grpc_method"];
+
+/** The `grpc_server_*` metrics of etcd's proxy. A method appears with its first call. */
+export function exposeCallCounters(metrics: Metrics, counters: CallCounters): void {
+  const expose = (name: string, help: string, read: (counts: MethodCounts) => number): void =>
+    metrics.observedCounters({
+      name,
+      help,
+      labelNames,
+      read: () => [...counters.all()].map((counts) => ({ labels: labelsOf(counts), value: read(counts) })),
+    });
+  expose(
+    "grpc_server_started_total",
+    "Total number of RPCs started on the server.",
+    (counts) => counts.started,
+  );
+  expose(
+    "grpc_server_msg_received_total",
+    "Total number of RPC stream messages received on the server.",
+    (counts) => counts.received,
+  );
+  expose(
+    "grpc_server_msg_sent_total",
+    "Total number of gRPC stream messages sent by the server.",
+    (counts) => counts.sent,
+  );
+  metrics.observedCounters({
+    name: "grpc_server_handled_total",
+    help: "Total number of RPCs completed on the server, regardless of success or failure.",
+    labelNames: [...labelNames, "grpc_code"],
+    read: () =>
+      [...counters.all()].flatMap((counts) =>
+        [...counts.handled].map(([code, value]) => ({
+          labels: { ...labelsOf(counts), grpc_code: codeNames[code] ?? String(code) },
+          value,
+        })),
+      ),
+  });
+}
+
+function labelsOf(counts: MethodCounts): Record<string, string> {
+  return { grpc_type: counts.type, grpc_service: counts.service, grpc_method: counts.method };
+}
+
+/** What the HTTP/2 layer counts, on both sides of the proxy: `etcd_edge_transport_*_total{side}`. */
+export function exposeTransportCounters(
+  metrics: Metrics,
+  sides: { readonly client: TransportCounters; readonly etcd: TransportCounters },
+): void {
+  for (const key of Object.keys(counterHelp) as (keyof TransportCounters)[]) {
+    metrics.observedCounters({
+      name: `etcd_edge_transport_${key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_total`,
+      help: counterHelp[key],
+      labelNames: ["side"],
+      read: () => [
+        { labels: { side: "client" }, value: sides.client[key] },
+        { labels: { side: "etcd" }, value: sides.etcd[key] },
+      ],
+    });
+  }
+}

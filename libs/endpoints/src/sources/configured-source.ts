@@ -1,0 +1,101 @@
+import { ConfigError, formatGoDuration, type Logger } from "@etcd-edge/runtime";
+import { DnsClient } from "../dns/dns-client.ts";
+import { SrvLookupError } from "../dns/srv-lookup.ts";
+import { type Endpoint, endpointUrl } from "../endpoint.ts";
+import { EndpointSetHolder, type EndpointSource } from "../endpoint-set.ts";
+import { validateEndpoints } from "../validate-endpoints.ts";
+import type { RefreshingSource } from "./refreshing-source.ts";
+import { createSrvSource, type SrvEvent } from "./srv-source.ts";
+import { createStaticSource } from "./static-source.ts";
+
+/** What the flags of a tier say about its upstream. */
+export interface ConfiguredSourceOptions {
+  /** `--endpoints`, parsed. With SRV: what is used while SRV gives nobody. */
+  readonly endpoints: readonly Endpoint[];
+  /** `--discovery-srv`; empty: the endpoints as they are. */
+  readonly discoverySrv: string;
+  readonly discoverySrvName: string;
+  /** `--insecure-discovery`: targets are not asked to prove who they are. */
+  readonly insecureDiscovery: boolean;
+  /** Resolvers as `host:port`; empty: the system's. */
+  readonly dnsServers: readonly string[];
+  /** CA in PEM for the proof; the system's where absent. */
+  readonly ca?: string | Buffer | undefined;
+  readonly logger: Logger;
+}
+
+/** An {@link EndpointSource} that can be told that what it says proved wrong. */
+export type ConfiguredSource = EndpointSource & { refresh(): void };
+
+/**
+ * The endpoints that a tier's flags name: a list, or SRV records followed by their TTL. Waits for the first SRV answer;
+ * a resolver that does not answer is asked again for ever, meanwhile the list serves.
+ * @throws ConfigError in etcd's words where the records do not exist and there is no list to fall back on
+ */
+export async function createConfiguredSource(options: ConfiguredSourceOptions): Promise<ConfiguredSource> {
+  const { endpoints, discoverySrv: domain, logger } = options;
+  if (domain === "") return { ...createStaticSource(endpoints), refresh: () => undefined };
+  const source = createSrvSource({
+    client: new DnsClient(options.dnsServers.length > 0 ? { resolvers: options.dnsServers } : {}),
+    domain,
+    serviceName: options.discoverySrvName,
+    validate: options.insecureDiscovery
+      ? undefined
+      : (found, signal) => {
+          const tls = { serverName: domain, ...(options.ca === undefined ? {} : { ca: options.ca }) };
+          return validateEndpoints(found, { tls, signal });
+        },
+    onEvent: (event) => logSrvEvent(logger, domain, event),
+    onOutcome: (outcome) => {
+      if (outcome.t === "loaded") return;
+      const interval = formatGoDuration(Math.round(outcome.retryInMs));
+      logger.warn("failed to look up SRV records", { "srv-server": domain, error: outcome.error, interval });
+    },
+  });
+  const first = await source.firstOutcome;
+  const doesNotExist = first.t === "failed" && first.error instanceof SrvLookupError && first.error.isFinal;
+  if (!doesNotExist || endpoints.length > 0) return withFallback(source, endpoints);
+  await source[Symbol.asyncDispose]();
+  const message = first.error instanceof Error ? first.error.message : String(first.error);
+  throw new ConfigError(message, { cause: first.error });
+}
+
+/** What `source` says, and `fallback` while that is nobody. Disposes of `source`. */
+function withFallback(source: RefreshingSource, fallback: readonly Endpoint[]): ConfiguredSource {
+  const holder = new EndpointSetHolder();
+  const follow = (): void => {
+    const { endpoints } = source.current();
+    holder.update(endpoints.length > 0 ? endpoints : fallback);
+  };
+  follow();
+  const unsubscribe = source.subscribe(follow);
+  return {
+    current: () => holder.current(),
+    subscribe: (listener) => holder.subscribe(listener),
+    refresh: () => source.refresh(),
+    [Symbol.asyncDispose]() {
+      unsubscribe();
+      return source[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function logSrvEvent(logger: Logger, domain: string, event: SrvEvent): void {
+  const fields = { "srv-server": domain, endpoints: event.endpoints.map(endpointUrl) };
+  switch (event.t) {
+    case "discovered":
+      logger.info("discovered cluster from SRV", fields);
+      return;
+    case "validating":
+      logger.info("validating discovered SRV endpoints", fields);
+      return;
+    case "rejected":
+      logger.warn("failed to validate discovered endpoints", { ...fields, error: event.errors.join(",") });
+      return;
+    case "validated":
+      logger.info("using validated discovered SRV endpoints", fields);
+      return;
+    default:
+      event satisfies never;
+  }
+}
