@@ -1,5 +1,13 @@
 import { setMaxListeners } from "node:events";
-import { endpointAddress, isTlsEndpoint, isUnixEndpoint, parseEndpoints } from "@etcd-edge/endpoints";
+import {
+  ChannelBalancer,
+  createStaticSource,
+  endpointAddress,
+  isTlsEndpoint,
+  isUnixEndpoint,
+  parseEndpoints,
+  toChannelTarget,
+} from "@etcd-edge/endpoints";
 import {
   type AppContext,
   ConfigError,
@@ -14,6 +22,7 @@ import {
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
+import { Channel } from "@etcd-edge/transport";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
@@ -25,7 +34,7 @@ import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.t
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
-import { createChannelUpstream } from "./upstream/channel-upstream.ts";
+import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
@@ -40,6 +49,13 @@ const grpcOverheadBytes = 512 * 1024;
 /** Names, quotes and small fields around the base64 of a request. */
 const jsonOverheadBytes = 64 * 1024;
 
+/** etcd ends connections that ping more often than every 5 s. */
+const keepalive = { timeMs: 10_000, timeoutMs: 10_000, withoutStreams: false };
+/** An etcd member restarts in about a second: longer pauses between attempts would only lengthen an outage. */
+const maxReconnectMs = 2_000;
+/** Connections that streams to one endpoint may spread over when the server limits streams per connection. */
+const maxStreamConnections = 8;
+
 /** The whole stack of the tier, from the checks of the configuration to the listener. */
 export async function startHttpGateway(config: Config, { logger }: AppContext): Promise<HttpGateway> {
   await using undo = new AsyncDisposableStack();
@@ -53,10 +69,28 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const clientTls = await loadClientTls(config);
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {} });
 
+  const report = (error: unknown): void => logger.error("call failed", { error });
   const metrics = createMetrics("http-gateway");
   const readiness = createReadiness();
-  const upstream = undo.use(createChannelUpstream({ endpoints, tls: clientTls, logger }));
-  readiness.addCheck("upstream", () => upstream.problem());
+  const source = undo.use(createStaticSource(endpoints));
+  const balancer = undo.use(
+    new ChannelBalancer({
+      source,
+      createChannel: (endpoint, use, onState) =>
+        new Channel({
+          ...toChannelTarget(endpoint, clientTls),
+          keepalive,
+          backoff: { maxMs: maxReconnectMs },
+          maxConnections: use === "streams" ? maxStreamConnections : 1,
+          onState,
+          onSinkError: report,
+        }),
+      onTransition: ({ endpoint, from, to }) =>
+        logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
+    }),
+  );
+  const upstream = createBalancedUpstream(balancer);
+  readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
   const origins = endpoints
     .filter((endpoint) => !isUnixEndpoint(endpoint))
@@ -76,7 +110,6 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
-  const report = (error: unknown): void => logger.error("call failed", { error });
   const messageBytes = config.maxRequestBytes + grpcOverheadBytes;
   const door: DoorOptions = {
     upstream,

@@ -39,6 +39,8 @@ export const responseHeaders: Metadata = ["content-type", "application/grpc"];
 export class FakeUpstream implements Upstream {
   script: Script;
   readonly calls: SeenCall[] = [];
+  /** Messages that were received from streams so far. */
+  taken = 0;
   readonly #waiting = new Set<() => void>();
 
   constructor(script: Script) {
@@ -67,6 +69,15 @@ export class FakeUpstream implements Upstream {
       await new Promise<void>((resolve) => {
         this.#waiting.add(resolve);
       });
+    }
+  }
+
+  /** Resolves when nothing was taken from streams for a good while of turns of the event loop. */
+  async untilQuiet(): Promise<void> {
+    for (let turns = 0, before = -1; turns < 200; turns++) {
+      if (before !== this.taken || this.taken === 0) turns = 0;
+      before = this.taken;
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
@@ -112,8 +123,15 @@ export class FakeUpstream implements Upstream {
       },
       receive: async () => {
         const next = left.shift();
-        if (next !== undefined) return next;
-        if (ending === "end") return undefined;
+        if (next !== undefined) {
+          this.taken++;
+          return next;
+        }
+        if (ending === "end") {
+          // As etcd: the end of our side comes first.
+          await this.until(() => seen.halfClosed || seen.cancelled);
+          return undefined;
+        }
         if (ending !== "open") throw new UpstreamError(ending);
         await cancelled.promise;
         throw new UpstreamError({ status: 1, message: "cancelled", origin: "local" });
