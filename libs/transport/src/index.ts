@@ -13,6 +13,6 @@ export type { FloodLimit } from "./http2/flood-guard.ts";
 export type { KeepaliveOptions } from "./http2/keepalive.ts";
 export { type ConnectionLimits, channelLimits, serverLimits } from "./http2/limits.ts";
 export type { PingPolicyOptions } from "./server/ping-policy.ts";
-export { isGrpcContentType, Server, type ServerEvent, type ServerOptions } from "./server/server.ts";
+export { Server, type ServerEvent, type ServerOptions } from "./server/server.ts";
 export type { ServerCall, ServerSink } from "./server/server-call.ts";
-export type { ServerConnection } from "./server/server-connection.ts";
+export { isGrpcContentType, type ServerConnection } from "./server/server-connection.ts";

@@ -26,7 +26,9 @@ import { Outbound, type OutboundOwner } from "./outbound.ts";
 import { applySettings, createPeerSettings, encodeSettings, type PeerSettings } from "./settings.ts";
 
 /** A failing connection is destroyed when its GOAWAY has had this long to get out. */
-const LINGER_MS = 1000;
+const FAIL_LINGER_MS = 1000;
+/** One that ends in peace may still have answers on their way to a slow reader. */
+const FINISH_LINGER_MS = 30_000;
 /** A WINDOW_UPDATE below this counts towards the flood limit, for it makes us send in crumbs. */
 const TINY_INCREMENT = 32;
 
@@ -75,7 +77,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
   #settingsAcked = false;
   #dataStream: GrpcStream | undefined = undefined;
   #dataLength = 0;
-  #writtenAt = 0;
+  #writtenAt = performance.now();
   readonly #openedAt = performance.now();
   readonly #resets: FloodGuard;
   readonly #settingsFrames: FloodGuard;
@@ -145,6 +147,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     this.keepalive.lastReceivedAt = performance.now();
     try {
       this.#reader.read(chunk);
+      this.#checkUnread();
     } catch (error) {
       if (error instanceof Http2Error) this.fail(error.code, error.message);
       else if (error instanceof HpackError) this.fail(ErrorCode.compressionError, error.message);
@@ -180,8 +183,12 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     this.#dataStream = stream;
   }
 
-  onDataPiece(buffer: Buffer, start: number, end: number): void {
-    this.#dataStream?.receive(buffer, start, end);
+  onDataPiece(buffer: Buffer, start: number, end: number, endsStream: boolean): void {
+    const stream = this.#dataStream;
+    if (stream === undefined) return;
+    // Known before the message is handed out, so that an answer given at once need not reset the stream.
+    if (endsStream && stream.phase === StreamPhase.open) stream.phase = StreamPhase.halfClosedRemote;
+    stream.receive(buffer, start, end);
   }
 
   onDataEnd(endStream: boolean): void {
@@ -228,6 +235,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
         if (streamId !== 0) throw new Http2Error(ErrorCode.protocolError, "GOAWAY on a stream");
         if (length < 8) throw new Http2Error(ErrorCode.frameSizeError, "GOAWAY is too short");
         this.counters.goawaysReceived++;
+        this.#countEmptyFrame();
         this.onGoaway(
           readU31(buffer, start),
           readU32(buffer, start + 4),
@@ -285,6 +293,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     if (streamId !== 0) throw new Http2Error(ErrorCode.protocolError, "SETTINGS on a stream");
     if ((flags & Flag.ack) !== 0) {
       if (end !== start) throw new Http2Error(ErrorCode.frameSizeError, "SETTINGS ACK with payload");
+      if (this.#settingsAcked) this.#countEmptyFrame();
       this.#settingsAcked = true;
       return;
     }
@@ -303,7 +312,6 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     }
     this.isEstablished = true;
     this.out.beginFrame(0, FrameType.settings, Flag.ack, 0);
-    this.#checkUnread();
     this.onPeerSettings();
   }
 
@@ -320,6 +328,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     if (streamId !== 0) throw new Http2Error(ErrorCode.protocolError, "PING on a stream");
     if (length !== 8) throw new Http2Error(ErrorCode.frameSizeError, "PING is not 8 bytes");
     if ((flags & Flag.ack) !== 0) {
+      this.#countEmptyFrame();
       this.onPong();
       return;
     }
@@ -330,7 +339,6 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     this.onPing();
     const frame = this.out.beginFrame(8, FrameType.ping, Flag.ack, 0);
     buffer.copy(frame.chunk, frame.offset, start, start + 8);
-    this.#checkUnread();
   }
 
   #onWindowUpdate(streamId: number, buffer: Buffer, start: number, length: number): void {
@@ -378,8 +386,8 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
         this.out.writeNumber(FrameType.rstStream, streamId, ErrorCode.streamClosed);
         break;
       default:
-        // We reset it, and the peer did not know yet; or it is long forgotten.
-        this.#countEmptyFrame();
+        // We reset it, and the peer did not know yet; or it is long forgotten. Either is what flow control allows.
+        break;
     }
   }
 
@@ -550,18 +558,18 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     if (this.state.t !== "open") return;
     this.counters.protocolErrors++;
     this.writeGoaway(this.lastPeerStreamId, code, message);
-    this.#leave(message);
+    this.#leave(message, FAIL_LINGER_MS);
   }
 
   /** Ends the connection in peace, after what was written. Streams still open are lost. */
   finish(reason: string): void {
-    if (this.state.t === "open") this.#leave(reason);
+    if (this.state.t === "open") this.#leave(reason, FINISH_LINGER_MS);
   }
 
-  #leave(reason: string): void {
+  #leave(reason: string, lingerMs: number): void {
     this.state = { t: "closing", reason };
     this.out.end();
-    const timer = setTimeout(() => this.socket.destroy(), LINGER_MS);
+    const timer = setTimeout(() => this.socket.destroy(), lingerMs);
     timer.unref();
     this.socket.once("close", () => clearTimeout(timer));
     this.#loseStreams(reason);
@@ -611,7 +619,19 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
       counters.writeStalls++;
       this.destroy("peer takes no bytes");
     } else {
+      this.#tickStreams(now);
       this.#tickKeepalive(now);
+    }
+  }
+
+  #tickStreams(now: number): void {
+    const { streamStallTimeoutMs } = this.limits;
+    if (streamStallTimeoutMs === 0 || this.out.queuedBytes === 0) return;
+    for (const stream of [...this.streams.values()]) {
+      if (stream.stalledMs(now) <= streamStallTimeoutMs) continue;
+      this.counters.streamStalls++;
+      this.resetStream(stream, ErrorCode.enhanceYourCalm);
+      stream.onStreamError(ErrorCode.enhanceYourCalm, "peer grants no window");
     }
   }
 

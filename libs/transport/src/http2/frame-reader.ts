@@ -11,8 +11,8 @@ import { Http2Error } from "./http2-error.ts";
 export interface FrameHandler {
   /** A DATA frame begins; `length` is what flow control counts. */
   onDataStart(streamId: number, length: number): void;
-  /** Some of its data, without padding. */
-  onDataPiece(buffer: Buffer, start: number, end: number): void;
+  /** Some of its data, without padding; `endsStream` on the last piece of a frame that ends its stream, if known by then. */
+  onDataPiece(buffer: Buffer, start: number, end: number, endsStream: boolean): void;
   /** All of it was seen, padding too. */
   onDataEnd(endStream: boolean): void;
   /** Any other frame, its payload in `buffer[start, end)`. */
@@ -153,7 +153,8 @@ export class FrameReader {
       const stop = Math.min(chunk.length, position + this.#dataLeft);
       if (stop > position) {
         this.#dataLeft -= stop - position;
-        this.#handler.onDataPiece(chunk, position, stop);
+        const endsStream = this.#endStream && this.#dataLeft + this.#paddingLeft === 0;
+        this.#handler.onDataPiece(chunk, position, stop, endsStream);
         position = stop;
       }
     }

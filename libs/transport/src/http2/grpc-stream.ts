@@ -50,6 +50,8 @@ export abstract class GrpcStream {
   queue: SendQueue | undefined = undefined;
   /** Our side ends as soon as the queue is empty. */
   endAfterQueue = false;
+  /** When a tick first found the queue without window. */
+  #stalledAt: number | undefined = undefined;
   #isPaused = false;
   #wantsDrain = false;
   #partial: PartialMessage | undefined = undefined;
@@ -136,6 +138,16 @@ export abstract class GrpcStream {
     const writable = !end && this.writable;
     this.#wantsDrain = !writable;
     return writable;
+  }
+
+  /** How long queued bytes have found no window, up to `now`. */
+  stalledMs(now: number): number {
+    if (this.queuedBytes === 0 || this.sendWindow > 0) {
+      this.#stalledAt = undefined;
+      return 0;
+    }
+    this.#stalledAt ??= now;
+    return now - this.#stalledAt;
   }
 
   /** The scheduler framed some of the queue: tells whether the consumer is to be called for more. */

@@ -28,6 +28,8 @@ export interface ConnectionLimits {
   readonly writeStallTimeoutMs: number;
   /** A stream whose queued bytes find no window for so long is reset; 0 waits for ever. */
   readonly streamStallTimeoutMs: number;
+  /** Streams the peer may have open, whatever was announced; more are refused with REFUSED_STREAM. */
+  readonly maxOpenStreams: number;
   /** Streams reset by the peer, or by us for its errors (rapid reset). */
   readonly resetFlood: FloodLimit;
   readonly settingsFlood: FloodLimit;
@@ -50,9 +52,10 @@ export const serverLimits: ConnectionLimits = {
   maxReceiveMessageBytes: 4 * 1024 * 1024,
   maxHeldBytes: 64 * 1024 * 1024,
   maxQueuedBytes: 64 * 1024 * 1024,
-  maxUnreadBytes: 1024 * 1024,
+  maxUnreadBytes: 8 * 1024 * 1024,
   writeStallTimeoutMs: 120_000,
   streamStallTimeoutMs: 0,
+  maxOpenStreams: 100_000,
   resetFlood: { burst: 2000, perSecond: 200 },
   settingsFlood: { burst: 50, perSecond: 5 },
   pingFlood: { burst: 500, perSecond: 50 },

@@ -18,7 +18,7 @@ import { ServerCall, type ServerSink } from "./server-call.ts";
 export interface ServerConnectionOptions<C> extends ConnectionOptions {
   readonly maxConcurrentStreams: number;
   readonly pingPolicy: PingPolicyOptions;
-  readonly acceptContentType: (contentType: string) => boolean;
+  readonly acceptRequest: (method: string, contentType: string) => boolean;
   readonly onCall: (call: ServerCall<C>) => ServerSink<C>;
   readonly onHandlerError: (error: unknown, call: ServerCall<C>) => void;
   readonly onClosed: (connection: ServerConnection<C>, reason: string) => void;
@@ -34,6 +34,14 @@ type DrainState =
   | { readonly t: "warned"; readonly at: number }
   | { readonly t: "refusing" };
 
+/** `application/grpc`, and with a subtype or parameters. */
+export function isGrpcContentType(contentType: string): boolean {
+  return (
+    contentType.startsWith("application/grpc") &&
+    (contentType.length === 16 || contentType[16] === "+" || contentType[16] === ";")
+  );
+}
+
 /** How long after the first GOAWAY the second goes out even without an answer to the PING. */
 const WARNING_MS = 1000;
 const DRAIN_PING: Uint8Array = Uint8Array.from([0x64, 0x72, 0x61, 0x69, 0x6e, 0, 0, 1]);
@@ -45,6 +53,7 @@ export class ServerConnection<C = unknown> extends Connection {
   protected readonly peerIsServer = false;
   readonly #options: ServerConnectionOptions<C>;
   readonly #pings: PingPolicy;
+  readonly #maxStreams: number;
   #lastStreamId = 0;
   #drain: DrainState = { t: "accepting" };
   #drainAt = Number.POSITIVE_INFINITY;
@@ -53,6 +62,7 @@ export class ServerConnection<C = unknown> extends Connection {
   constructor(socket: Socket, options: ServerConnectionOptions<C>) {
     super(socket, options, 4096);
     this.#options = options;
+    this.#maxStreams = Math.min(options.maxConcurrentStreams, options.limits.maxOpenStreams);
     this.#pings = new PingPolicy(options.pingPolicy);
     this.data = options.createData(this);
   }
@@ -166,7 +176,7 @@ export class ServerConnection<C = unknown> extends Connection {
   }
 
   #onRequest(streamId: number, headers: HeaderList, endStream: boolean): void {
-    if (this.streams.size >= this.#options.maxConcurrentStreams) {
+    if (this.streams.size >= this.#maxStreams) {
       this.counters.callsRefused++;
       this.resetUnknown(streamId, ErrorCode.refusedStream);
       return;
@@ -185,13 +195,13 @@ export class ServerConnection<C = unknown> extends Connection {
       (endStream && Number(headers.contentLength ?? 0) > 0)
     ) {
       this.resetUnknown(streamId, ErrorCode.protocolError);
-    } else if (!this.#options.acceptContentType(contentType)) {
+    } else if (this.#options.acceptRequest(method, contentType)) {
+      this.#startCall(streamId, path, headers, endStream);
+    } else if (!isGrpcContentType(contentType)) {
       const text = `invalid gRPC request content-type ${JSON.stringify(contentType)}`;
       this.#reject(streamId, endStream, 415, StatusCode.invalidArgument, text);
-    } else if (method !== "POST") {
-      this.#reject(streamId, endStream, 405, StatusCode.internal, `method ${method} is not POST`);
     } else {
-      this.#startCall(streamId, path, headers, endStream);
+      this.#reject(streamId, endStream, 405, StatusCode.internal, `method ${method} is not POST`);
     }
   }
 

@@ -13,7 +13,7 @@ import type { KeepaliveOptions } from "../http2/keepalive.ts";
 import { type ConnectionLimits, serverLimits } from "../http2/limits.ts";
 import type { PingPolicyOptions } from "./ping-policy.ts";
 import type { ServerCall, ServerSink } from "./server-call.ts";
-import { ServerConnection, type ServerConnectionOptions } from "./server-connection.ts";
+import { isGrpcContentType, ServerConnection, type ServerConnectionOptions } from "./server-connection.ts";
 import { sniff } from "./sniffer.ts";
 
 /** Things a server tells besides calls; for logs. */
@@ -34,7 +34,10 @@ export interface ServerOptions<C> {
   /** Takes the connections that speak HTTP/1; without it they are closed. It is not closed here. */
   readonly http1?: HttpServer;
   readonly limits?: Partial<ConnectionLimits>;
-  /** SETTINGS_MAX_CONCURRENT_STREAMS; 4294967295 by default, as etcd has it. */
+  /**
+   * SETTINGS_MAX_CONCURRENT_STREAMS; 4294967295 by default, as etcd has it. What is enforced is no more than
+   * `limits.maxOpenStreams`.
+   */
   readonly maxConcurrentStreams?: number;
   /** Connections at once, of any protocol; unlimited by default. */
   readonly maxConnections?: number;
@@ -46,19 +49,14 @@ export interface ServerOptions<C> {
   readonly maxConnectionAgeMs?: number;
   /** What a drained old connection may take to end its calls; 0 is for ever. */
   readonly maxConnectionAgeGraceMs?: number;
-  /** Which content types are calls; by default `application/grpc`, also with `+…` or `;…`. */
-  readonly acceptContentType?: (contentType: string) => boolean;
+  /**
+   * Which requests are calls; by default POST with `application/grpc`, also with `+…` or `;…` after it. Others are
+   * answered 415 or 405, with a gRPC status beside.
+   */
+  readonly acceptRequest?: (method: string, contentType: string) => boolean;
   /** Shared with others if given. */
   readonly counters?: TransportCounters;
   readonly onEvent?: (event: ServerEvent<C>) => void;
-}
-
-/** `application/grpc`, and with a subtype or parameters. */
-export function isGrpcContentType(contentType: string): boolean {
-  return (
-    contentType.startsWith("application/grpc") &&
-    (contentType.length === 16 || contentType[16] === "+" || contentType[16] === ";")
-  );
 }
 
 /** A gRPC server that hands out raw calls. Listens itself, or is fed with sockets. */
@@ -105,7 +103,9 @@ export class Server<C = unknown> implements AsyncDisposable {
       settings: [[SettingId.maxConcurrentStreams, maxConcurrentStreams]],
       maxConcurrentStreams,
       pingPolicy: { minTimeMs: 5000, permitWithoutStreams: false, ...options.pingPolicy },
-      acceptContentType: options.acceptContentType ?? isGrpcContentType,
+      acceptRequest:
+        options.acceptRequest ??
+        ((method, contentType) => method === "POST" && isGrpcContentType(contentType)),
       onCall: options.onCall,
       createData: options.createData,
       onHandlerError: (error, call) => this.#onHandlerError(error, call),
@@ -113,9 +113,14 @@ export class Server<C = unknown> implements AsyncDisposable {
     };
     this.#listener =
       options.tls === undefined ? createNetServer() : this.#createTlsServer(options.tls, limits);
-    this.#listener.on(options.tls === undefined ? "connection" : "secureConnection", (socket: Socket) =>
-      this.handleSocket(socket),
-    );
+    // With TLS a socket counts from the moment it arrives, for handshakes cost most of all.
+    this.#listener.on("connection", (socket: Socket) => {
+      if (this.#admit(socket) && options.tls === undefined) this.#start(socket);
+    });
+    this.#listener.on("secureConnection", (socket: Socket) => {
+      socket.on("error", ignoreError);
+      this.#start(socket);
+    });
   }
 
   /** Binds and listens. @returns the bound address. Rejects when it cannot bind. */
@@ -136,15 +141,28 @@ export class Server<C = unknown> implements AsyncDisposable {
 
   /** Takes a connected socket (after TLS, if any) and owns it from now on. */
   handleSocket(socket: Socket): void {
+    if (this.#admit(socket)) this.#start(socket);
+  }
+
+  /** Counts a socket that arrived, or closes it when there are too many. */
+  #admit(socket: Socket): boolean {
     socket.on("error", ignoreError);
     const { maxConnections = Number.POSITIVE_INFINITY } = this.#options;
     if (this.#isDraining || this.#sockets.size >= maxConnections) {
       this.counters.connectionsRefused++;
       this.#emitRejected(socket, this.#isDraining ? "server is shutting down" : "too many connections");
       socket.destroy();
-      return;
+      return false;
     }
     this.#sockets.add(socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#checkIdle();
+    });
+    return true;
+  }
+
+  #start(socket: Socket): void {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
     const timer = setTimeout(() => {
@@ -174,8 +192,6 @@ export class Server<C = unknown> implements AsyncDisposable {
     socket.once("close", () => {
       clearTimeout(timer);
       stopSniffing();
-      this.#sockets.delete(socket);
-      this.#checkIdle();
     });
   }
 
