@@ -2,7 +2,7 @@ import type { OnReadOpts, Socket } from "node:net";
 import type { BufferPool } from "./buffer-pool.ts";
 
 /** Idle connections hold one small buffer per direction; a read that fills it gets the large one next time. */
-export const smallBufferBytes = 4 * 1024;
+const smallBufferBytes = 4 * 1024;
 export const largeBufferBytes = 256 * 1024;
 
 /**
