@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import type { TierProcess } from "../src/plan.ts";
 import { type StartedTier, startTier, waitUntilReady } from "../src/tier-process.ts";
 import { runEtcdctlScript } from "./etcdctl-script.ts";
+import { runJsonScript } from "./json-script.ts";
 
 /** A door: the tiers between client and etcd, the nearest to the client first. */
 interface Door {
@@ -26,20 +27,31 @@ async function openDoor(
   door: Door,
   endpoints: readonly string[],
   stack: AsyncDisposableStack,
+  flags: readonly string[] = [],
 ): Promise<string> {
   let upstream = endpoints.join(",");
-  for (const tier of door.tiers.toReversed()) {
-    const started = stack.use(await start(tier, upstream));
+  for (const [i, tier] of [...door.tiers.entries()].toReversed()) {
+    const started = stack.use(await start(tier, upstream, i === 0 ? flags : []));
     upstream = started.plan.address;
   }
   return upstream;
 }
 
-async function start(tier: TierProcess["tier"], upstream: string): Promise<StartedTier> {
+async function start(
+  tier: TierProcess["tier"],
+  upstream: string,
+  flags: readonly string[],
+): Promise<StartedTier> {
   const [port = 0, admin = 0] = await findFreePorts(2);
   const address = `127.0.0.1:${port}`;
   const adminUrl = `http://127.0.0.1:${admin}`;
-  const args = ["start", `--endpoints=${upstream}`, `--listen-addr=${address}`, `--metrics-addr=${adminUrl}`];
+  const args = [
+    "start",
+    `--endpoints=${upstream}`,
+    `--listen-addr=${address}`,
+    `--metrics-addr=${adminUrl}`,
+    ...flags,
+  ];
   const started = startTier({ tier, replica: 0, args, ports: [port, admin], address, adminUrl });
   await waitUntilReady(started);
   return started;
@@ -69,6 +81,22 @@ describe.each(await findEtcdBinaries())("etcdctl $version shows the same", (bina
     ]);
     expect(seen).toEqual(expected);
     expect(expected.filter((answer) => answer.exitCode === 0).length).toBeGreaterThan(30);
+  });
+
+  it("and JSON shows the same through http-gateway → grpc-proxy → tcp-gateway as at etcd's own door", async () => {
+    await using stack = new AsyncDisposableStack();
+    const direct = stack.use(await startEtcdCluster({ binary, members: 1 }));
+    const proxied = stack.use(await startEtcdCluster({ binary, members: 1 }));
+    const chain: Door = { name: "chain", tiers: ["http-gateway", "grpc-proxy", "tcp-gateway"] };
+    // Behind a gRPC proxy the profile follows from etcd's version, and Debian's 3.5.30 is built with the newer one.
+    const flags = binary.version.startsWith("3.5.") ? ["--json-profile=v2"] : [];
+    const address = await openDoor(chain, proxied.endpoints, stack, flags);
+    const [expected, seen] = await Promise.all([
+      runJsonScript(direct.endpoints[0] ?? ""),
+      runJsonScript(address),
+    ]);
+    expect(seen).toEqual(expected);
+    expect(expected.filter((answer) => answer.status === 200).length).toBeGreaterThan(20);
   });
 
   it.each(doors)("through $name goes on when a follower is killed", async (door) => {

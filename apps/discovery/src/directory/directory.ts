@@ -66,8 +66,10 @@ export class Directory {
     const { cluster, peers } = this.#options;
     const content = { cluster, entries: this.#entries(), peers: peers() };
     const digest = digestOf(content);
-    if (digest === this.#view.digest) return;
-    this.#view = { ...content, digest, version: this.#view.version + 1 };
+    const isChanged = digest !== this.#view.digest;
+    // What clients do not act on (ejected or unknown, suspect or healthy) is kept fresh without waking anybody.
+    this.#view = { ...content, digest, version: this.#view.version + (isChanged ? 1 : 0) };
+    if (!isChanged) return;
     for (const listener of [...this.#listeners]) listener(this.#view);
   }
 
@@ -92,7 +94,7 @@ export class Directory {
   }
 }
 
-/** Over what clients act on; a step from unknown to healthy counts, the error texts behind it do not. */
+/** Over what clients act on. */
 function digestOf({ cluster, entries, peers }: Pick<DirectoryView, "cluster" | "entries" | "peers">): string {
   const rows = entries.map(({ endpoint, isAlive }) => [
     endpointUrl(endpoint),
