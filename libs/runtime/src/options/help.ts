@@ -28,24 +28,27 @@ export function renderFlags(options: OptionTable, commandName: string): string {
   return lines.join("\n");
 }
 
-/** The option table as Markdown, for the README of an app. */
+/** The option table as Markdown, for the README of an app, its columns aligned as Biome aligns them. */
 export function renderOptionsMarkdown(options: OptionTable): string {
-  const lines = [
-    "| flag | environment | type | default | since | what it does |",
-    "|---|---|---|---|---|---|",
-  ];
+  const rows = [["flag", "environment", "type", "default", "since", "what it does"]];
   const sorted = Object.values(options).sort((a, b) => (a.flag < b.flag ? -1 : 1));
   for (const option of sorted) {
     const shown = describeDefault(option);
-    const cells = [
+    rows.push([
       `\`--${option.flag}\``,
       `\`${toEnvironmentName(option.flag)}\``,
       option.kind,
       shown === undefined ? "" : `\`${shown}\``,
       option.since === "edge" ? "edge" : `etcd ${option.since}`,
       option.doc.replaceAll("|", "\\|"),
-    ];
-    lines.push(`| ${cells.join(" | ")} |`);
+    ]);
   }
-  return lines.join("\n");
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) => toLine(row.map((cell, column) => cell.padEnd(widths[column] ?? 0))));
+  const rule = toLine(widths.map((width) => "-".repeat(width)));
+  return [lines[0], rule, ...lines.slice(1)].join("\n");
+}
+
+function toLine(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
 }
