@@ -1,3 +1,4 @@
+import { Agent } from "node:http";
 import { findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
 import { expect, it } from "vitest";
 import { exchange } from "./support/http-exchange.ts";
@@ -5,9 +6,10 @@ import { startGateway } from "./support/running-gateway.ts";
 
 const newest = (await findEtcdBinaries()).at(-1);
 
-async function range(url: string): Promise<number> {
+async function range(url: string, agent?: Agent): Promise<number> {
   const body = '{"key":"Zm9v","serializable":true}';
-  return (await exchange(url, { method: "POST", path: "/v3/kv/range", body })).status;
+  const question = { method: "POST", path: "/v3/kv/range", body };
+  return (await exchange(url, agent === undefined ? question : { ...question, agent })).status;
 }
 
 it("answers every read while one of three members is killed and comes back", async () => {
@@ -23,6 +25,24 @@ it("answers every read while one of three members is killed and comes back", asy
   for (let i = 0; i < 30; i++) statuses.push(await range(gateway.url));
   // An answer that was under way from the killed member may be lost; nothing was, one after the other.
   expect(statuses.filter((status) => status !== 200)).toEqual([]);
+});
+
+it("keeps its connection under load, where etcd pings once per round trip to measure bandwidth", async () => {
+  if (newest === undefined) throw new Error("no etcd is installed");
+  await using cluster = await startEtcdCluster({ binary: newest });
+  await using gateway = await startGateway(cluster.endpoints);
+  const agent = new Agent({ keepAlive: true, maxSockets: 20 });
+  const statuses = new Map<number, number>();
+  let left = 8_000;
+  const worker = async (): Promise<void> => {
+    while (left-- > 0) {
+      const status = await range(gateway.url, agent);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, worker));
+  agent.destroy();
+  expect(Object.fromEntries(statuses)).toEqual({ 200: 8_000 });
 });
 
 it("answers 503 with a reason when nobody is there, and is not ready", async () => {
