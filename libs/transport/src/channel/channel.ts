@@ -75,7 +75,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
   #retryTimer: NodeJS.Timeout | undefined = undefined;
   #failures = 0;
-  #onAllClosed: (() => void) | undefined = undefined;
+  readonly #closeWaiters = new Set<() => void>();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -176,11 +176,13 @@ export class Channel implements CallOwner, AsyncDisposable {
     for (const connection of [...this.#connections]) connection.retire();
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs);
-        this.#onAllClosed = () => {
+        const done = (): void => {
           clearTimeout(timer);
+          this.#closeWaiters.delete(done);
           resolve();
         };
+        const timer = setTimeout(done, graceMs);
+        this.#closeWaiters.add(done);
       });
     }
     this.destroy();
@@ -370,7 +372,8 @@ export class Channel implements CallOwner, AsyncDisposable {
     connection.socket.destroySoon();
     if (this.#endAttempt(connection.socket)) this.#onAttemptFailed(reason);
     else this.#afterLoss();
-    if (this.#connections.size === 0) this.#onAllClosed?.();
+    if (this.#connections.size > 0) return;
+    for (const waiter of [...this.#closeWaiters]) waiter();
   }
 
   /** A connection closed, or takes no more calls. */
