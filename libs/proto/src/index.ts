@@ -4,6 +4,8 @@ export {
   create,
   fromBinary,
   isFieldSet,
+  isMessage,
+  type Message,
   type MessageInitShape,
   type MessageShape,
   toBinary,

@@ -40,6 +40,7 @@ export {
 export { type ParsedOptions, parseOptions } from "./options/parse-options.ts";
 export { type AppContext, runApp } from "./run-app.ts";
 export { type ClientTls, loadClientTls } from "./tls/client-tls.ts";
+export { readPem } from "./tls/pem-files.ts";
 export { loadServerTls, type ServerTls } from "./tls/server-tls.ts";
 export { parseTlsVersions, type TlsVersions } from "./tls/tls-versions.ts";
 export { version } from "./version.ts";

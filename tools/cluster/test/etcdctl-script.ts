@@ -17,8 +17,8 @@ export interface Answer {
 interface Step {
   readonly args: readonly string[];
   readonly input?: string;
-  /** Runs meanwhile, once the first command has had its first output. */
-  readonly meanwhile?: readonly (readonly string[])[];
+  /** Runs these while the first command runs, once that has said so many lines. */
+  readonly meanwhile?: { readonly afterLines: number; readonly run: readonly (readonly string[])[] };
   /** The command never ends by itself: stop it when it has said this many lines. */
   readonly untilLines?: number;
 }
@@ -43,15 +43,20 @@ const plain: readonly Step[] = [
   { args: ["del", "a/3", "--prev-kv"] },
   { args: ["del", "a/none"] },
   { args: ["watch", "a/", "--prefix", "--rev=2"], untilLines: 9 },
+  { args: ["put", "w", "0"] },
   {
-    args: ["watch", "w"],
-    untilLines: 6,
-    meanwhile: [
-      ["put", "w", "1"],
-      ["del", "w"],
-    ],
+    // The event of the past shows that the watch stands; those of the present follow.
+    args: ["watch", "w", "--rev=1"],
+    meanwhile: {
+      afterLines: 3,
+      run: [
+        ["put", "w", "1"],
+        ["del", "w"],
+      ],
+    },
+    untilLines: 9,
   },
-  { args: ["watch", "w", "--prev-kv", "--rev=1"], untilLines: 4 },
+  { args: ["watch", "w", "--prev-kv", "--rev=1"], untilLines: 9 },
   { args: ["compact", "4"] },
   { args: ["compact", "4"] },
   { args: ["compact", "4000"] },
@@ -100,11 +105,12 @@ export async function runEtcdctlScript(binary: EtcdBinary, address: string): Pro
 
 async function runStep(binary: EtcdBinary, address: string, step: Step): Promise<Answer> {
   const child = start(binary, address, step.args);
+  child.stdin?.on("error", () => {}); // most commands end without reading it
   child.stdin?.end(step.input ?? "");
   const collected = collect(child);
   if (step.meanwhile !== undefined) {
-    // A watch says nothing before its first event, and there is no other sign that it stands: write until it sees.
-    for (const args of step.meanwhile) await writeUntilSeen(binary, address, args, collected);
+    await collected.lines(step.meanwhile.afterLines);
+    for (const args of step.meanwhile.run) await collect(start(binary, address, args)).closed;
   }
   if (step.untilLines !== undefined) {
     await collected.lines(step.untilLines);
@@ -121,21 +127,6 @@ async function runStep(binary: EtcdBinary, address: string, step: Step): Promise
     stdout: blot(stdout),
     errors: errorLines(collected.stderr()),
   };
-}
-
-async function writeUntilSeen(
-  binary: EtcdBinary,
-  address: string,
-  args: readonly string[],
-  watcher: Collected,
-): Promise<void> {
-  const before = watcher.stdout().length;
-  for (let attempt = 0; attempt < 100 && watcher.stdout().length === before; attempt++) {
-    const child = start(binary, address, args);
-    child.stdin?.end();
-    await once(child, "close");
-    await watcher.grewOrWaited(before, 50);
-  }
 }
 
 /** Grant, look, keep alive once, revoke, with the id that the grant answered. */
@@ -192,7 +183,6 @@ interface Collected {
   stdout(): string;
   stderr(): string;
   lines(count: number): Promise<void>;
-  grewOrWaited(length: number, ms: number): Promise<void>;
   readonly closed: Promise<unknown>;
 }
 
@@ -223,12 +213,6 @@ function collect(child: ChildProcess): Collected {
     stdout: () => stdout,
     stderr: () => stderr,
     lines: (count) => until(() => stdout.split("\n").length > count),
-    grewOrWaited: async (length, ms) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, ms);
-      await Promise.race([until(() => stdout.length > length), promise]);
-      clearTimeout(timer);
-    },
     closed,
   };
 }

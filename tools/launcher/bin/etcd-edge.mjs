@@ -28,9 +28,11 @@ if (tier === undefined) {
   const pinned = join(root, "node_modules", ".bin", "node");
   const node = existsSync(pinned) ? pinned : process.execPath;
   const args = [join(root, "apps", tier.app, "src", "main.ts"), ...rest];
+  // Compiled code is kept between starts, which halves the start time.
+  const env = { NODE_COMPILE_CACHE: join(root, ".cache", "node"), ...process.env };
   // execve keeps the process id, which service managers watch; an older Node has to stay as the parent.
-  if (typeof process.execve === "function") process.execve(node, [node, ...args], process.env);
-  const child = spawn(node, args, { stdio: "inherit" });
+  if (typeof process.execve === "function") process.execve(node, [node, ...args], env);
+  const child = spawn(node, args, { stdio: "inherit", env });
   process.on("SIGINT", () => {}); // the terminal sends it to the whole group
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.once("error", (error) => {

@@ -31,6 +31,8 @@ export type MemberSourceOptions = {
 export type MemberSource = RefreshingSource & {
   /** The cluster whose members these are; undefined until one answered. */
   clusterId(): bigint | undefined;
+  /** Peer URLs of all members at the last answer, those not started included: what `_etcd-server` records say. */
+  peers(): readonly Endpoint[];
 };
 
 /** So long nobody of the pinned cluster must have answered before another cluster is taken for its successor. */
@@ -44,6 +46,7 @@ const listMembers = toGrpcJsService(Cluster).memberList;
  */
 export function createMemberSource(options: MemberSourceOptions): MemberSource {
   const { seeds, tls = {}, intervalMs = 30_000, timeoutMs = 5_000, clock = systemClock } = options;
+  let peers: readonly Endpoint[] = [];
   let pinned: { readonly clusterId: bigint; readonly seenAtMs: number } | undefined;
 
   const ask = async (endpoint: Endpoint, signal: AbortSignal): Promise<readonly Endpoint[]> => {
@@ -64,7 +67,8 @@ export function createMemberSource(options: MemberSourceOptions): MemberSource {
       }
     }
     if (clusterId !== 0n) pinned = { clusterId, seenAtMs: clock.nowMs() };
-    return members.flatMap(toEndpoints);
+    peers = members.flatMap(({ name, peerURLs }) => parseUrls(peerURLs, name));
+    return members.flatMap(toClientEndpoints);
   };
 
   const load = async (current: EndpointSet, signal: AbortSignal): Promise<LoadedEndpoints> => {
@@ -86,6 +90,7 @@ export function createMemberSource(options: MemberSourceOptions): MemberSource {
   return {
     ...source,
     clusterId: () => pinned?.clusterId,
+    peers: () => peers,
     [Symbol.asyncDispose]() {
       unsubscribe();
       return source[Symbol.asyncDispose]();
@@ -93,10 +98,13 @@ export function createMemberSource(options: MemberSourceOptions): MemberSource {
   };
 }
 
-function toEndpoints({ name, isLearner, clientURLs }: Member): Endpoint[] {
-  if (name === "" || isLearner) return [];
-  return clientURLs
+function toClientEndpoints({ name, isLearner, clientURLs }: Member): Endpoint[] {
+  return name === "" || isLearner ? [] : parseUrls(clientURLs, name);
+}
+
+function parseUrls(urls: readonly string[], name: string): Endpoint[] {
+  return urls
     .map(parseEndpoint)
     .filter((endpoint) => typeof endpoint !== "string")
-    .map((endpoint) => ({ ...endpoint, name }));
+    .map((endpoint) => (name === "" ? endpoint : { ...endpoint, name }));
 }

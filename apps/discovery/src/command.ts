@@ -1,0 +1,246 @@
+import {
+  boolOption,
+  type Command,
+  commonOptions,
+  durationOption,
+  type OptionSpec,
+  type OptionTable,
+  type OptionValues,
+  stringOption,
+  stringsOption,
+  uintOption,
+} from "@etcd-edge/runtime";
+
+/** How an endpoint's health is looked at. */
+export const healthChecks = ["grpc", "http", "auto", "tcp"] as const;
+export type HealthCheck = (typeof healthChecks)[number];
+
+function positive(flag: string) {
+  return (value: number): string | undefined =>
+    value > 0 ? undefined : `invalid argument for "--${flag}" flag: must be greater than 0`;
+}
+
+function notNegative(flag: string) {
+  return (value: number): string | undefined =>
+    value >= 0 ? undefined : `invalid argument for "--${flag}" flag: must not be negative`;
+}
+
+const edge = { since: "edge" } as const;
+
+type DiscoveryOptions = {
+  readonly listenAddr: OptionSpec<"string">;
+  readonly dnsAddr: OptionSpec<"string">;
+  readonly domain: OptionSpec<"string">;
+  readonly dnsTtl: OptionSpec<"duration">;
+  readonly dnsRateLimit: OptionSpec<"uint">;
+  readonly cluster: OptionSpec<"string">;
+  readonly endpoints: OptionSpec<"strings">;
+  readonly discoverySrv: OptionSpec<"string">;
+  readonly discoverySrvName: OptionSpec<"string">;
+  readonly insecureDiscovery: OptionSpec<"bool">;
+  readonly dnsServers: OptionSpec<"strings">;
+  readonly endpointsAutoSyncInterval: OptionSpec<"duration">;
+  readonly cacert: OptionSpec<"string">;
+  readonly cert: OptionSpec<"string">;
+  readonly key: OptionSpec<"string">;
+  readonly healthCheck: OptionSpec<"string">;
+  readonly healthCheckInterval: OptionSpec<"duration">;
+  readonly healthCheckTimeout: OptionSpec<"duration">;
+  readonly natsUrl: OptionSpec<"strings">;
+  readonly natsCredsFile: OptionSpec<"string">;
+  readonly natsCacert: OptionSpec<"string">;
+  readonly natsCert: OptionSpec<"string">;
+  readonly natsKey: OptionSpec<"string">;
+  readonly fabricPrefix: OptionSpec<"string">;
+  readonly fabricKeyFile: OptionSpec<"string">;
+} & typeof commonOptions;
+
+const options: DiscoveryOptions = {
+  listenAddr: stringOption({
+    flag: "listen-addr",
+    default: "127.0.0.1:23770",
+    doc: "listen address of the HTTP API",
+    ...edge,
+  }),
+  dnsAddr: stringOption({
+    flag: "dns-addr",
+    default: "127.0.0.1:23753",
+    doc: "listen address for DNS, UDP and TCP; empty answers no DNS",
+    ...edge,
+  }),
+  domain: stringOption({
+    flag: "domain",
+    default: "etcd.local",
+    doc: "DNS zone that is answered for",
+    ...edge,
+    check: (value) =>
+      /^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i.test(value) &&
+      value.length <= 200
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--domain" flag: must be a domain name`,
+  }),
+  dnsTtl: durationOption({
+    flag: "dns-ttl",
+    default: 5_000,
+    doc: "time to live of DNS answers, absences included, in whole seconds",
+    ...edge,
+    check: notNegative("dns-ttl"),
+  }),
+  dnsRateLimit: uintOption({
+    flag: "dns-rate-limit",
+    default: 500,
+    doc: "most UDP answers a second to one network (IPv4 /24, IPv6 /56), loopback excepted; 0 means no limit",
+    ...edge,
+  }),
+  cluster: stringOption({
+    flag: "cluster",
+    default: "etcd",
+    doc: "name of the etcd cluster: suffix of SRV names and topic of announcements",
+    ...edge,
+    check: (value) =>
+      /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/i.test(value)
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--cluster" flag: must be letters, digits and inner hyphens, 32 at most`,
+  }),
+  endpoints: stringsOption({
+    flag: "endpoints",
+    default: ["127.0.0.1:2379"],
+    doc: "comma separated etcd cluster endpoints",
+    ...edge,
+  }),
+  discoverySrv: stringOption({
+    flag: "discovery-srv",
+    default: "",
+    doc: "domain name to query for SRV records describing cluster endpoints",
+    ...edge,
+  }),
+  discoverySrvName: stringOption({
+    flag: "discovery-srv-name",
+    default: "",
+    doc: "service name to query when using DNS discovery",
+    ...edge,
+  }),
+  insecureDiscovery: boolOption({
+    flag: "insecure-discovery",
+    default: false,
+    doc: "accept insecure SRV records describing cluster endpoints",
+    ...edge,
+  }),
+  dnsServers: stringsOption({
+    flag: "dns-servers",
+    default: [],
+    doc: "comma separated DNS servers to ask for SRV records instead of the system's",
+    ...edge,
+  }),
+  endpointsAutoSyncInterval: durationOption({
+    flag: "endpoints-auto-sync-interval",
+    default: 30_000,
+    doc: "how often the member list is asked for and takes the place of the given endpoints; 0 keeps these",
+    ...edge,
+    check: notNegative("endpoints-auto-sync-interval"),
+  }),
+  cacert: stringOption({
+    flag: "cacert",
+    default: "",
+    doc: "verify certificates of TLS-enabled secure etcd servers using this CA bundle",
+    ...edge,
+  }),
+  cert: stringOption({
+    flag: "cert",
+    default: "",
+    doc: "identify secure connections with etcd servers using this TLS certificate file",
+    ...edge,
+  }),
+  key: stringOption({
+    flag: "key",
+    default: "",
+    doc: "identify secure connections with etcd servers using this TLS key file",
+    ...edge,
+  }),
+  healthCheck: stringOption({
+    flag: "health-check",
+    default: "grpc",
+    doc: "how endpoints are checked: grpc (leader known), http (/health), auto (a sign of life) or tcp",
+    ...edge,
+    check: (value) =>
+      healthChecks.some((known) => known === value)
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--health-check" flag: must be one of ${healthChecks.join(", ")}`,
+  }),
+  healthCheckInterval: durationOption({
+    flag: "health-check-interval",
+    default: 1_000,
+    doc: "pause between two checks of an endpoint",
+    ...edge,
+    check: positive("health-check-interval"),
+  }),
+  healthCheckTimeout: durationOption({
+    flag: "health-check-timeout",
+    default: 1_000,
+    doc: "longest wait for the answer to a check",
+    ...edge,
+    check: positive("health-check-timeout"),
+  }),
+  natsUrl: stringsOption({
+    flag: "nats-url",
+    default: [],
+    doc: "comma separated NATS servers over which endpoint sets are announced; none announces within the process only",
+    ...edge,
+  }),
+  natsCredsFile: stringOption({
+    flag: "nats-creds-file",
+    default: "",
+    doc: "path to the NATS credentials file",
+    ...edge,
+  }),
+  natsCacert: stringOption({
+    flag: "nats-cacert",
+    default: "",
+    doc: "verify certificates of NATS servers using this CA bundle",
+    ...edge,
+  }),
+  natsCert: stringOption({
+    flag: "nats-cert",
+    default: "",
+    doc: "identify connections with NATS servers using this TLS certificate file",
+    ...edge,
+  }),
+  natsKey: stringOption({
+    flag: "nats-key",
+    default: "",
+    doc: "identify connections with NATS servers using this TLS key file",
+    ...edge,
+  }),
+  fabricPrefix: stringOption({
+    flag: "fabric-prefix",
+    default: "etcd-edge",
+    doc: "first tokens of the subjects used on NATS",
+    ...edge,
+    check: (value) =>
+      /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(value)
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--fabric-prefix" flag: must be subject tokens`,
+  }),
+  fabricKeyFile: stringOption({
+    flag: "fabric-key-file",
+    default: "",
+    doc: "path to a secret shared by all replicas; messages that are not sealed with it are ignored",
+    ...edge,
+  }),
+  ...commonOptions,
+};
+
+/** The command line of discovery. */
+export const command: Command<DiscoveryOptions> = {
+  name: "discovery",
+  summary: "discovery related command",
+  startSummary: "start discovery",
+  options: options satisfies OptionTable,
+};
+
+export type DiscoveryConfig = OptionValues<DiscoveryOptions>;
+
+/** True if `--endpoints` was said by somebody rather than being the default. */
+export function hasExplicitEndpoints(config: DiscoveryConfig): boolean {
+  return config.endpoints !== options.endpoints.default; // parsing hands out the default itself, never a copy
+}

@@ -1,0 +1,60 @@
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { Server, type ServerCall, type ServerSink } from "@etcd-edge/transport";
+
+/** An upstream that does what a test says, on a free port of 127.0.0.1. Disposing closes it with its connections. */
+export interface FakeEtcd extends AsyncDisposable {
+  readonly address: string;
+  /** Every call it saw, status probes left out. */
+  readonly calls: ServerCall[];
+}
+
+/** Starts one. `onCall` returns the sink of a call; status probes are answered as a healthy member would. */
+export async function startFakeEtcd(onCall: (call: ServerCall) => Partial<ServerSink>): Promise<FakeEtcd> {
+  const calls: ServerCall[] = [];
+  const server = new Server<unknown>({
+    createData: () => undefined,
+    onCall: (call) => {
+      if (call.path === "/etcdserverpb.Maintenance/Status") return answerWith(healthy);
+      calls.push(call);
+      return { ...ignore, ...onCall(call) };
+    },
+  });
+  const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
+  return { address: `127.0.0.1:${port}`, calls, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** A listener that hands every connection to the test. */
+export async function startRawServer(
+  onConnection: (socket: Socket) => void,
+): Promise<{ address: string } & AsyncDisposable> {
+  const sockets = new Set<Socket>();
+  const server: NetServer = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {}); // its end is what tests look at
+    onConnection(socket);
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen({ host: "127.0.0.1", port: 0 }, resolve);
+  await promise;
+  const bound = server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : 0;
+  return {
+    address: `127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      await closed.promise;
+    },
+  };
+}
+
+/** A sink that answers a unary call with these bytes. */
+export function answerWith(payload: Uint8Array): ServerSink {
+  return { ...ignore, onHalfClose: (call) => call.respond(payload) };
+}
+
+const ignore: ServerSink = { onMessage: () => {}, onHalfClose: () => {}, onCancel: () => {} };
+
+// header { member_id: 1 }, leader: 1
+const healthy = Uint8Array.from([0x0a, 0x02, 0x10, 0x01, 0x20, 0x01]);

@@ -1,0 +1,187 @@
+import { setMaxListeners } from "node:events";
+import {
+  ChannelBalancer,
+  createStaticSource,
+  endpointAddress,
+  isTlsEndpoint,
+  isUnixEndpoint,
+  parseEndpoints,
+  toChannelTarget,
+} from "@etcd-edge/endpoints";
+import {
+  type AppContext,
+  ConfigError,
+  createAdminRoutes,
+  createMetrics,
+  createReadiness,
+  loadClientTls,
+  loadServerTls,
+  parseAdminAddress,
+  parseListenAddress,
+  type Service,
+  startAdminServer,
+  systemClock,
+} from "@etcd-edge/runtime";
+import { Channel } from "@etcd-edge/transport";
+import type { DoorOptions } from "./door/http-door.ts";
+import { createCorsPolicy } from "./front/cors.ts";
+import { createHostWhitelist } from "./front/host-whitelist.ts";
+import type { Config } from "./options.ts";
+import { createPages } from "./pages/pages.ts";
+import { versionBody } from "./pages/version.ts";
+import { detectProfile } from "./profile/detect-profile.ts";
+import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.ts";
+import { DetectedProfile } from "./profile/profile-source.ts";
+import { createDoorMetrics } from "./server/door-metrics.ts";
+import { startGatewayServer } from "./server/gateway-server.ts";
+import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
+import { askEtcdVersion } from "./upstream/etcd-version.ts";
+import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createWebSocketDoor } from "./websocket/websocket-door.ts";
+
+/** A running gateway, and where it listens. */
+export interface HttpGateway extends Service {
+  readonly url: string;
+}
+
+/** etcd lets a message be this much longer than `--max-request-bytes`. */
+const grpcOverheadBytes = 512 * 1024;
+/** Names, quotes and small fields around the base64 of a request. */
+const jsonOverheadBytes = 64 * 1024;
+
+/** etcd ends connections that ping more often than every 5 s. */
+const keepalive = { timeMs: 10_000, timeoutMs: 10_000, withoutStreams: false };
+/** An etcd member restarts in about a second: longer pauses between attempts would only lengthen an outage. */
+const maxReconnectMs = 2_000;
+/** Connections that streams to one endpoint may spread over when the server limits streams per connection. */
+const maxStreamConnections = 8;
+
+/** The whole stack of the tier, from the checks of the configuration to the listener. */
+export async function startHttpGateway(config: Config, { logger }: AppContext): Promise<HttpGateway> {
+  await using undo = new AsyncDisposableStack();
+
+  const parsed = parseEndpoints(config.endpoints);
+  if (parsed.errors.length > 0) throw new ConfigError(parsed.errors.join("\n"));
+  if (parsed.endpoints.length === 0) throw new ConfigError("no endpoints found");
+  const { endpoints } = parsed;
+  const address = parseListenAddress(config.listenAddr, "listen-addr");
+  const cors = createCorsPolicy(config.cors);
+  const clientTls = await loadClientTls(config);
+  const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {} });
+
+  const report = (error: unknown): void => logger.error("call failed", { error });
+  const metrics = createMetrics("http-gateway");
+  const readiness = createReadiness();
+  const source = undo.use(createStaticSource(endpoints));
+  const balancer = undo.use(
+    new ChannelBalancer({
+      source,
+      createChannel: (endpoint, use, onState) =>
+        new Channel({
+          ...toChannelTarget(endpoint, clientTls),
+          keepalive,
+          backoff: { maxMs: maxReconnectMs },
+          maxConnections: use === "streams" ? maxStreamConnections : 1,
+          onState,
+          onSinkError: report,
+        }),
+      onTransition: ({ endpoint, from, to }) =>
+        logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
+    }),
+  );
+  const upstream = createBalancedUpstream(balancer);
+  readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
+
+  const origins = endpoints
+    .filter((endpoint) => !isUnixEndpoint(endpoint))
+    .map((endpoint) => {
+      const secure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && clientTls !== undefined);
+      return `${secure ? "https" : "http"}://${endpointAddress(endpoint)}`;
+    });
+  const questions = createHttpQuestions(origins, clientTls);
+  const askVersion = (): Promise<string | undefined> => askEtcdVersion(upstream);
+  const detected = new DetectedProfile({
+    detect: () => detectProfile({ askDoor: questions.post, askVersion }),
+    clock: systemClock,
+    logger,
+  });
+  const profile = chooseProfile(config.jsonProfile, detected);
+
+  const draining = new AbortController();
+  // Every open stream listens: thousands are not a leak.
+  setMaxListeners(0, draining.signal);
+  const messageBytes = config.maxRequestBytes + grpcOverheadBytes;
+  const door: DoorOptions = {
+    upstream,
+    profile,
+    maxBodyBytes: Math.ceil((messageBytes * 4) / 3) + jsonOverheadBytes,
+    forwardAllHeaders: config.forwardHeaders,
+    draining: draining.signal,
+    report,
+  };
+  const webSockets = createWebSocketDoor({
+    ...door,
+    clock: systemClock,
+    pingIntervalMs: config.websocketPingInterval,
+  });
+  const doorMetrics = createDoorMetrics(metrics, () => webSockets.size);
+  const admin = createAdminRoutes({ metrics, readiness });
+  const version = (): Promise<string | undefined> => versionBody({ questions, askVersion });
+  const pages = await createPages({ upstream, profile, version, admin, report });
+
+  if (config.metricsAddr !== "") {
+    const adminServer = await startAdminServer({
+      address: parseAdminAddress(config.metricsAddr),
+      routes: admin,
+      logger,
+      ...(serverTls === undefined ? {} : { tls: serverTls }),
+    });
+    undo.use(adminServer);
+    logger.info("listening for metrics", { address: adminServer.url });
+  }
+  const server = undo.use(
+    await startGatewayServer({
+      address,
+      tls: serverTls,
+      front: {
+        hostWhitelist: serverTls === undefined ? createHostWhitelist(config.hostWhitelist) : undefined,
+        cors,
+        onHostRejected: (host) => {
+          doorMetrics.hostRejected();
+          logger.warn("rejecting HTTP request to prevent DNS rebinding attacks", { host });
+        },
+      },
+      door,
+      webSockets,
+      pages,
+      metrics: doorMetrics,
+    }),
+  );
+  logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
+
+  const owned = undo.move();
+  return {
+    url: server.url,
+    drain: async (deadline) => {
+      readiness.startDraining();
+      const closed = server.closeGently();
+      draining.abort();
+      webSockets.close();
+      await Promise.race([closed, aborted(deadline)]);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function chooseProfile(name: string, detected: DetectedProfile): () => Promise<JsonProfile> {
+  if (name === "v1") return () => Promise.resolve(profileV1);
+  if (name === "v2") return () => Promise.resolve(profileV2);
+  return () => detected.current();
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

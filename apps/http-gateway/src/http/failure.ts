@@ -1,0 +1,40 @@
+import { GrpcStatus } from "@etcd-edge/proto";
+import { JsonInputError } from "../json/json-input-error.ts";
+import { UpstreamError } from "../upstream/upstream.ts";
+import { BodyTooLargeError } from "./value-reader.ts";
+
+/** Why a call is not answered, as the peer is told. */
+export interface Failure {
+  /** Status of gRPC. */
+  readonly status: number;
+  readonly message: string;
+  /** Server: etcd said so. Local: found here, before or instead of etcd's answer. */
+  readonly origin: "server" | "local";
+  /** Where HTTP has a better word than the profile's table. */
+  readonly httpStatus?: number;
+}
+
+/** The failure behind anything that was thrown. What nobody foresaw is INTERNAL, without its text. */
+export function toFailure(error: unknown): Failure {
+  if (error instanceof UpstreamError) {
+    const { status, message, origin, httpStatus } = error;
+    return { status, message, origin, ...(httpStatus === undefined ? {} : { httpStatus }) };
+  }
+  if (error instanceof JsonInputError) {
+    return { status: GrpcStatus.INVALID_ARGUMENT, message: error.message, origin: "local" };
+  }
+  if (error instanceof BodyTooLargeError) {
+    const { message } = error;
+    return { status: GrpcStatus.RESOURCE_EXHAUSTED, message, origin: "local", httpStatus: 413 };
+  }
+  return { status: GrpcStatus.INTERNAL, message: "internal error", origin: "local" };
+}
+
+/** True for errors that `toFailure` has no better word for: they belong into the log. */
+export function isUnforeseen(error: unknown): boolean {
+  return !(
+    error instanceof UpstreamError ||
+    error instanceof JsonInputError ||
+    error instanceof BodyTooLargeError
+  );
+}

@@ -1,0 +1,137 @@
+import {
+  boolOption,
+  commonOptions,
+  durationOption,
+  intOption,
+  type OptionSpec,
+  type OptionTable,
+  type OptionValues,
+  stringOption,
+  stringsOption,
+} from "@etcd-edge/runtime";
+
+const profiles: readonly string[] = ["auto", "v1", "v2"];
+
+/** The flags of `http-gateway start`. Where etcd has the same flag on its server, name and default are etcd's. */
+export const options: {
+  readonly metricsAddr: OptionSpec<"string">;
+  readonly logLevel: OptionSpec<"string">;
+  readonly shutdownGracePeriod: OptionSpec<"duration">;
+  readonly endpoints: OptionSpec<"strings">;
+  readonly listenAddr: OptionSpec<"string">;
+  readonly jsonProfile: OptionSpec<"string">;
+  readonly cors: OptionSpec<"strings">;
+  readonly hostWhitelist: OptionSpec<"strings">;
+  readonly maxRequestBytes: OptionSpec<"int">;
+  readonly forwardHeaders: OptionSpec<"bool">;
+  readonly websocketPingInterval: OptionSpec<"duration">;
+  readonly cert: OptionSpec<"string">;
+  readonly key: OptionSpec<"string">;
+  readonly cacert: OptionSpec<"string">;
+  readonly insecureSkipTlsVerify: OptionSpec<"bool">;
+  readonly certFile: OptionSpec<"string">;
+  readonly keyFile: OptionSpec<"string">;
+  readonly trustedCaFile: OptionSpec<"string">;
+} = {
+  ...commonOptions,
+  endpoints: stringsOption({
+    flag: "endpoints",
+    default: ["127.0.0.1:2379"],
+    doc: "comma separated etcd cluster endpoints; etcd itself, or a grpc-proxy or tcp-gateway in front of it",
+    since: "edge",
+  }),
+  listenAddr: stringOption({
+    flag: "listen-addr",
+    default: "127.0.0.1:23780",
+    doc: "listen address",
+    since: "edge",
+  }),
+  jsonProfile: stringOption({
+    flag: "json-profile",
+    default: "auto",
+    doc: "JSON as etcd 3.4 and 3.5 speak it (v1), as 3.6 and later do (v2), or as the upstream does (auto)",
+    since: "edge",
+    check: (value) =>
+      profiles.includes(value)
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--json-profile" flag: must be one of ${profiles.join(", ")}`,
+  }),
+  cors: stringsOption({
+    flag: "cors",
+    default: ["*"],
+    doc: "comma separated origins whose pages may call, or * for all",
+    since: "3.4",
+  }),
+  hostWhitelist: stringsOption({
+    flag: "host-whitelist",
+    default: ["*"],
+    doc: "comma separated hostnames that requests without TLS may name in their Host header, or * for all",
+    since: "3.4",
+  }),
+  maxRequestBytes: intOption({
+    flag: "max-request-bytes",
+    default: 1_572_864,
+    doc: "largest request that etcd takes, as on its own command line; longer JSON is refused before it is parsed",
+    since: "3.4",
+    check: (value) =>
+      value > 0 ? undefined : 'invalid argument for "--max-request-bytes" flag: must be greater than 0',
+  }),
+  forwardHeaders: boolOption({
+    flag: "forward-headers",
+    default: false,
+    doc: "send grpcgateway-* and x-forwarded-* metadata upstream, as etcd's own JSON door does; etcd reads none of it",
+    since: "edge",
+  }),
+  websocketPingInterval: durationOption({
+    flag: "websocket-ping-interval",
+    default: 30_000,
+    doc: "time between pings on a WebSocket; a client that answers none until the next is cut",
+    since: "edge",
+    check: (value) =>
+      value > 0 ? undefined : 'invalid argument for "--websocket-ping-interval" flag: must be greater than 0',
+  }),
+  cert: stringOption({
+    flag: "cert",
+    default: "",
+    doc: "identify secure connections with etcd servers using this TLS certificate file",
+    since: "3.4",
+  }),
+  key: stringOption({
+    flag: "key",
+    default: "",
+    doc: "identify secure connections with etcd servers using this TLS key file",
+    since: "3.4",
+  }),
+  cacert: stringOption({
+    flag: "cacert",
+    default: "",
+    doc: "verify certificates of TLS-enabled secure etcd servers using this CA bundle",
+    since: "3.4",
+  }),
+  insecureSkipTlsVerify: boolOption({
+    flag: "insecure-skip-tls-verify",
+    default: false,
+    doc: "skip authentication of etcd server TLS certificates (CAUTION: this option should be enabled only for testing purposes)",
+    since: "3.4",
+  }),
+  certFile: stringOption({
+    flag: "cert-file",
+    default: "",
+    doc: "identify secure connections to the gateway using this TLS certificate file",
+    since: "3.4",
+  }),
+  keyFile: stringOption({
+    flag: "key-file",
+    default: "",
+    doc: "identify secure connections to the gateway using this TLS key file",
+    since: "3.4",
+  }),
+  trustedCaFile: stringOption({
+    flag: "trusted-ca-file",
+    default: "",
+    doc: "require client certificates that this CA bundle verifies",
+    since: "3.4",
+  }),
+} satisfies OptionTable;
+
+export type Config = OptionValues<typeof options>;

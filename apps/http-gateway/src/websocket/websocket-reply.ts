@@ -1,0 +1,48 @@
+import type { WebSocket } from "ws";
+import type { Reply } from "../door/reply.ts";
+import { failedCallBody, streamErrorBody } from "../http/error-body.ts";
+import type { Failure } from "../http/failure.ts";
+import type { JsonProfile } from "../profile/json-profile.ts";
+
+/** Bytes that may wait in a socket before a stream is held back. */
+const maxBufferedBytes = 256 * 1024;
+
+/**
+ * Answers a call over a WebSocket: each line of what HTTP would answer is one text message, statuses and headers do not
+ * show. The end of the call closes the socket with 1000, where etcd drops the connection without a word.
+ */
+export class WebSocketReply implements Reply {
+  readonly #socket: WebSocket;
+  readonly #profile: JsonProfile;
+  #framesSent = false;
+
+  constructor(socket: WebSocket, profile: JsonProfile) {
+    this.#socket = socket;
+    this.#profile = profile;
+  }
+
+  unary(text: string): void {
+    this.#socket.send(text);
+    this.end();
+  }
+
+  async frame(text: string): Promise<void> {
+    this.#framesSent = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // The callback comes with an error on a socket that is closing; its close event ends the call.
+    this.#socket.send(text, () => resolve());
+    if (this.#socket.bufferedAmount > maxBufferedBytes) await promise;
+  }
+
+  end(): void {
+    this.#socket.close(1000);
+  }
+
+  fail(failure: Failure, shape: "unary" | "stream"): void {
+    const body = this.#framesSent
+      ? streamErrorBody(this.#profile, failure)
+      : failedCallBody(this.#profile, failure, shape);
+    this.#socket.send(body.trimEnd());
+    this.end();
+  }
+}

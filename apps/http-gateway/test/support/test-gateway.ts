@@ -1,0 +1,66 @@
+import { createMetrics, silentLogger, systemClock } from "@etcd-edge/runtime";
+import type { DoorOptions } from "../../src/door/http-door.ts";
+import { createCorsPolicy } from "../../src/front/cors.ts";
+import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
+import { createPages } from "../../src/pages/pages.ts";
+import type { JsonProfile } from "../../src/profile/json-profile.ts";
+import { createDoorMetrics } from "../../src/server/door-metrics.ts";
+import { type GatewayServer, startGatewayServer } from "../../src/server/gateway-server.ts";
+import type { Upstream } from "../../src/upstream/upstream.ts";
+import { createWebSocketDoor } from "../../src/websocket/websocket-door.ts";
+
+export interface TestGatewayOptions {
+  readonly upstream: Upstream;
+  readonly profile: JsonProfile;
+  readonly cors?: readonly string[];
+  readonly hostWhitelist?: readonly string[];
+  readonly maxBodyBytes?: number;
+  readonly draining?: AbortSignal;
+  readonly pingIntervalMs?: number;
+}
+
+export interface TestGateway extends GatewayServer {
+  /** Errors that clients were told nothing of. A test that expects none compares with []. */
+  readonly reported: readonly unknown[];
+}
+
+/** The gateway as app.ts builds it, over an upstream of the test's making. */
+export async function startTestGateway(options: TestGatewayOptions): Promise<TestGateway> {
+  const reported: unknown[] = [];
+  const profile = async (): Promise<JsonProfile> => options.profile;
+  const report = (error: unknown): void => void reported.push(error);
+  const door: DoorOptions = {
+    upstream: options.upstream,
+    profile,
+    maxBodyBytes: options.maxBodyBytes ?? 1_000_000,
+    forwardAllHeaders: false,
+    draining: options.draining ?? new AbortController().signal,
+    report,
+  };
+  const webSockets = createWebSocketDoor({
+    ...door,
+    clock: systemClock,
+    pingIntervalMs: options.pingIntervalMs ?? 30_000,
+  });
+  const pages = await createPages({
+    upstream: options.upstream,
+    profile,
+    version: async () => '{"etcdserver":"3.5.30","etcdcluster":"3.5.0"}',
+    admin: new Map(),
+    report,
+  });
+  const server = await startGatewayServer({
+    address: { host: "127.0.0.1", port: 0 },
+    tls: undefined,
+    front: {
+      cors: createCorsPolicy(options.cors ?? ["*"]),
+      hostWhitelist: createHostWhitelist(options.hostWhitelist ?? ["*"]),
+      onHostRejected: () => silentLogger.debug("rejected"),
+    },
+    door,
+    webSockets,
+    pages,
+    metrics: createDoorMetrics(createMetrics("test"), () => webSockets.size),
+  });
+  return { ...server, reported };
+}
