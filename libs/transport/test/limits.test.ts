@@ -153,6 +153,18 @@ describe("floods end their connection with ENHANCE_YOUR_CALM, and their neighbou
     await peer.frame("PING ACK", ({ flags, payload }) => flags === 1 && payload.toString() === "stillup!");
   });
 
+  it("pings that measure what we send are no flood, however many (grpc-go, both as client and as server)", async () => {
+    await using test = await startServer({ limits: { pingFlood: slow }, pingPolicy: { minTimeMs: 60_000 } });
+    await using peer = await connectRaw(test.port);
+    for (let i = 0; i < 100; i++) {
+      peer.send(unaryRequest(i * 2 + 1));
+      await peer.trailers(i * 2 + 1);
+      peer.send(ping());
+    }
+    expect(peer.isClosed).toBe(false);
+    expect(test.server.counters.pingFloods).toBe(0);
+  });
+
   it("answers that are not read", async () => {
     await using test = await startServer({
       limits: { maxUnreadBytes: 300_000, pingFlood: { burst: 1e9, perSecond: 1e9 } },
