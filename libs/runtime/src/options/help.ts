@@ -28,27 +28,24 @@ export function renderFlags(options: OptionTable, commandName: string): string {
   return lines.join("\n");
 }
 
-/** The option table as Markdown, for the README of an app, its columns aligned as Biome aligns them. */
+/** The option table as Markdown, for the README of an app: columns padded as the formatter pads them. */
 export function renderOptionsMarkdown(options: OptionTable): string {
-  const rows = [["flag", "environment", "type", "default", "since", "what it does"]];
+  const head = ["flag", "environment", "type", "default", "since", "what it does"];
   const sorted = Object.values(options).sort((a, b) => (a.flag < b.flag ? -1 : 1));
-  for (const option of sorted) {
+  const rows = sorted.map((option) => {
     const shown = describeDefault(option);
-    rows.push([
+    return [
       `\`--${option.flag}\``,
       `\`${toEnvironmentName(option.flag)}\``,
       option.kind,
       shown === undefined ? "" : `\`${shown}\``,
       option.since === "edge" ? "edge" : `etcd ${option.since}`,
       option.doc.replaceAll("|", "\\|"),
-    ]);
-  }
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => toLine(row.map((cell, column) => cell.padEnd(widths[column] ?? 0))));
-  const rule = toLine(widths.map((width) => "-".repeat(width)));
-  return [lines[0], rule, ...lines.slice(1)].join("\n");
-}
-
-function toLine(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
+    ];
+  });
+  const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => (row[n] ?? "").length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, n) => cell.padEnd(widths[n] ?? 0)).join(" | ")} |`;
+  const rule = widths.map((width) => "-".repeat(width));
+  return [line(head), line(rule), ...rows.map(line)].join("\n");
 }
