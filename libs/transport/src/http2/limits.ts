@@ -33,6 +33,7 @@ export interface ConnectionLimits {
   /** Streams reset by the peer, or by us for its errors (rapid reset). */
   readonly resetFlood: FloodLimit;
   readonly settingsFlood: FloodLimit;
+  /** PING frames between which we sent nothing for calls. */
   readonly pingFlood: FloodLimit;
   /** DATA without data, PRIORITY, unknown types, frames on closed streams. */
   readonly emptyFrameFlood: FloodLimit;
