@@ -24,9 +24,6 @@ export function releaseChunk(chunk: Buffer): void {
   }
 }
 
-/** Most bytes that can be reserved at once: a full frame with its header, twice over. */
-export const MAX_RESERVATION: number = LARGE_CHUNK_BYTES;
-
 /**
  * Collects what a connection writes in one turn of the loop. Frames are encoded straight into pooled chunks; the
  * connection takes the filled chunks, writes them, and releases each when its write is done.
