@@ -12,7 +12,7 @@ import {
 } from "@etcd-edge/runtime";
 
 /** How an endpoint's health is looked at. */
-export const healthChecks = ["grpc", "http", "auto", "tcp"] as const;
+const healthChecks = ["grpc", "http", "auto", "tcp"] as const;
 export type HealthCheck = (typeof healthChecks)[number];
 
 function positive(flag: string) {

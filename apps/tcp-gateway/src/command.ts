@@ -12,7 +12,7 @@ import {
 } from "@etcd-edge/runtime";
 
 /** How an endpoint's health is looked at; see the README for what each finds out. */
-export const healthChecks = ["auto", "tcp", "grpc", "http", "none"] as const;
+const healthChecks = ["auto", "tcp", "grpc", "http", "none"] as const;
 export type HealthCheck = (typeof healthChecks)[number];
 
 function positive(flag: string) {

@@ -30,7 +30,7 @@ export type EndpointPoolOptions = {
   readonly onRemoved?: (endpoint: Endpoint) => void;
 };
 
-export const defaultHealthPolicy: HealthPolicy = {
+const defaultHealthPolicy: HealthPolicy = {
   silencesToEject: 2,
   minRetryMs: 250,
   maxRetryMs: 15_000,
@@ -38,8 +38,8 @@ export const defaultHealthPolicy: HealthPolicy = {
 };
 
 /** A stopped process is doubted after at most interval + timeout = 1 s and ejected after 1.5 s. */
-export const defaultProbeIntervalMs = 500;
-export const defaultProbeTimeoutMs = 500;
+const defaultProbeIntervalMs = 500;
+const defaultProbeTimeoutMs = 500;
 
 /** How soon in a row {@link EndpointPool.pick} may hurry the retries when it has nobody to offer. */
 const hurryPauseMs = 1_000;

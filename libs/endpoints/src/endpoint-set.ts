@@ -18,7 +18,7 @@ export type EndpointSource = AsyncDisposable & {
   subscribe(listener: EndpointSetListener): () => void;
 };
 
-export const emptyEndpointSet: EndpointSet = { version: 0, endpoints: [] };
+const emptyEndpointSet: EndpointSet = { version: 0, endpoints: [] };
 
 /** The first of each group of endpoints that lead to the same place. */
 export function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {

@@ -2,7 +2,7 @@ import type { Answer } from "dns-packet";
 import type { DnsQuery } from "./dns-query.ts";
 import { isInZone, type Zone, type ZoneNode } from "./zone.ts";
 
-export const Rcode = {
+const Rcode = {
   noError: 0,
   formatError: 1,
   serverFailure: 2,

@@ -4,7 +4,7 @@ import type { LiveQuestion } from "./live-questions.ts";
 import { startGateway } from "./running-gateway.ts";
 
 /** What of an answer is compared. */
-export interface Compared {
+interface Compared {
   readonly status: number | "no answer";
   readonly headers: Readonly<Record<string, unknown>>;
   readonly trailers: Readonly<Record<string, unknown>>;

@@ -33,7 +33,7 @@ export interface SeenCall {
   cancelled: boolean;
 }
 
-export const responseHeaders: Metadata = ["content-type", "application/grpc"];
+const responseHeaders: Metadata = ["content-type", "application/grpc"];
 
 /** An upstream that answers every call by one script and keeps what it was asked. */
 export class FakeUpstream implements Upstream {

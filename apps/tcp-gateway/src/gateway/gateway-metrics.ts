@@ -2,7 +2,7 @@ import { type Endpoint, type EndpointHealth, endpointAddress } from "@etcd-edge/
 import type { Metrics } from "@etcd-edge/runtime";
 
 /** Why a client connection was closed without having reached an endpoint. */
-export type RefusalReason = "no-endpoint" | "limit" | "local-failure" | "draining";
+type RefusalReason = "no-endpoint" | "limit" | "local-failure" | "draining";
 
 /** What the gateway counts. Plain numbers where bytes flow, read when somebody asks for metrics. */
 export type GatewayCounters = {

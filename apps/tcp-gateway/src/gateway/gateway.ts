@@ -9,7 +9,7 @@ import { dialAny, keepAliveMs } from "./dial.ts";
 import type { GatewayCounters } from "./gateway-metrics.ts";
 
 /** Whom to connect to, and what became of it. */
-export type Upstreams = {
+type Upstreams = {
   /** The endpoint to try next, or undefined if there is nobody left. */
   pick(tried: ReadonlySet<string>): Endpoint | undefined;
   reportUnreachable(endpoint: Endpoint, error: string): void;

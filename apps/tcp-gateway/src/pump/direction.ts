@@ -2,13 +2,13 @@ import type { OnReadOpts, Socket } from "node:net";
 import type { BufferPool } from "./buffer-pool.ts";
 
 /** Idle connections hold one small buffer per direction; a read that fills it gets the large one next time. */
-export const smallBufferBytes = 4 * 1024;
+const smallBufferBytes = 4 * 1024;
 export const largeBufferBytes = 256 * 1024;
 
 /**
- * Bytes on their way from one socket to another. Reads land in pooled buffers (`onread`), each is written on at once,
- * and a buffer that the kernel took whole is used for the next read: in the common case nothing is allocated or copied.
- * When the receiver does not keep up, reading stops until it has drained.
+ * Bytes on their way from one socket to another. Reads land in pooled buffers (`onread`) and are written on at once:
+ * nothing is copied, and in the common case nothing is allocated. When the receiver does not keep up, reading stops
+ * until it has drained.
  */
 export class Direction {
   readonly #pool: BufferPool;
@@ -45,22 +45,18 @@ export class Direction {
     if (sink === undefined) return true;
     this.#onBytes(count);
     const buffer = this.#buffer;
-    const hasRoom = sink.write(count === buffer.length ? buffer : buffer.subarray(0, count));
-    if (sink.writableLength === 0) {
-      this.#adapt(count);
-      return true;
+    const chunk = count === buffer.length ? buffer : buffer.subarray(0, count);
+    if (count >= smallBufferBytes) {
+      // Bulk: lent until it is written. Fresh buffers of this size would cost more than everything else here.
+      this.#buffer = this.#pool.take(largeBufferBytes);
+      return sink.write(chunk, () => this.#pool.give(buffer)) || sink.writableLength === 0;
     }
-    // The kernel did not take it all: the buffer is lent until the rest is written, and then left to the collector.
-    this.#buffer = this.#pool.take(buffer.length);
+    const hasRoom = sink.write(chunk);
+    // If the kernel took it all the buffer is free at once, without a callback. If not, it is left to the collector.
+    if (buffer.length === smallBufferBytes && sink.writableLength === 0) return hasRoom;
+    if (sink.writableLength === 0) this.#pool.give(buffer);
+    this.#buffer = this.#pool.take(smallBufferBytes);
     return hasRoom;
-  }
-
-  #adapt(count: number): void {
-    const size = this.#buffer.length;
-    const next = count === size ? largeBufferBytes : count <= smallBufferBytes ? smallBufferBytes : size;
-    if (next === size) return;
-    this.#pool.give(this.#buffer);
-    this.#buffer = this.#pool.take(next);
   }
 
   #onData(chunk: Buffer): void {

@@ -127,7 +127,7 @@ function answersQuestion(packet: DecodedPacket, { id, name, type }: Question): b
   );
 }
 
-export function rcodeOf(packet: DecodedPacket): number {
+function rcodeOf(packet: DecodedPacket): number {
   return (packet.flags ?? 0) & 0xf;
 }
 

@@ -28,16 +28,13 @@ export function renderFlags(options: OptionTable, commandName: string): string {
   return lines.join("\n");
 }
 
-/** The option table as Markdown, for the README of an app. */
+/** The option table as Markdown, for the README of an app: columns padded as the formatter pads them. */
 export function renderOptionsMarkdown(options: OptionTable): string {
-  const lines = [
-    "| flag | environment | type | default | since | what it does |",
-    "|---|---|---|---|---|---|",
-  ];
+  const head = ["flag", "environment", "type", "default", "since", "what it does"];
   const sorted = Object.values(options).sort((a, b) => (a.flag < b.flag ? -1 : 1));
-  for (const option of sorted) {
+  const rows = sorted.map((option) => {
     const shown = describeDefault(option);
-    const cells = [
+    return [
       `\`--${option.flag}\``,
       `\`${toEnvironmentName(option.flag)}\``,
       option.kind,
@@ -45,7 +42,10 @@ export function renderOptionsMarkdown(options: OptionTable): string {
       option.since === "edge" ? "edge" : `etcd ${option.since}`,
       option.doc.replaceAll("|", "\\|"),
     ];
-    lines.push(`| ${cells.join(" | ")} |`);
-  }
-  return lines.join("\n");
+  });
+  const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => (row[n] ?? "").length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, n) => cell.padEnd(widths[n] ?? 0)).join(" | ")} |`;
+  const rule = widths.map((width) => "-".repeat(width));
+  return [line(head), line(rule), ...rows.map(line)].join("\n");
 }

@@ -1,0 +1,81 @@
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { WireType } from "./wire-reader.ts";
+
+/** What a bytes field means to a rewriting of keys. */
+export type KeyRole = "key" | "rangeEnd" | "keyOfList";
+
+/** Which fields of which messages have a role: message type, then field name as in the schema. */
+export type KeyRoles = Readonly<Record<string, Readonly<Record<string, KeyRole>>>>;
+
+/** What is known of one field on the wire. */
+export interface FieldPlan {
+  readonly number: number;
+  /** The wire type a canonical encoder uses; packed for repeated numbers. */
+  readonly wireType: number;
+  /** Fields that exclude each other share a group; a singular field is a group of its own; repeated ones have none. */
+  readonly group: string | undefined;
+  readonly role: KeyRole | undefined;
+  /** Only where a field with a role stands somewhere inside. */
+  readonly nested: MessagePlan | undefined;
+}
+
+/** How to walk a message: derived from its descriptor and the roles of its fields. */
+export interface MessagePlan {
+  readonly message: DescMessage;
+  readonly fields: ReadonlyMap<number, FieldPlan>;
+}
+
+/** @returns nothing where no field inside the message has a role: its bytes need no look */
+export function planMessage(message: DescMessage, roles: KeyRoles): MessagePlan | undefined {
+  return plan(message, roles, new Map());
+}
+
+function plan(
+  message: DescMessage,
+  roles: KeyRoles,
+  known: Map<DescMessage, MessagePlan | undefined>,
+): MessagePlan | undefined {
+  if (known.has(message)) return known.get(message);
+  if (!reaches(message, roles, new Set())) {
+    known.set(message, undefined);
+    return undefined;
+  }
+  const fields = new Map<number, FieldPlan>();
+  const made: MessagePlan = { message, fields };
+  known.set(message, made); // before its fields: TxnRequest contains itself
+  for (const field of message.fields) {
+    fields.set(field.number, {
+      number: field.number,
+      wireType: wireTypeOf(field),
+      group: isRepeated(field) ? undefined : (field.oneof?.name ?? field.name),
+      role: roles[message.typeName]?.[field.name],
+      nested: field.message === undefined ? undefined : plan(field.message, roles, known),
+    });
+  }
+  return made;
+}
+
+function reaches(message: DescMessage, roles: KeyRoles, seen: Set<DescMessage>): boolean {
+  if (seen.has(message)) return false;
+  seen.add(message);
+  if (roles[message.typeName] !== undefined) return true;
+  return message.fields.some((field) => field.message !== undefined && reaches(field.message, roles, seen));
+}
+
+function isRepeated(field: DescField): boolean {
+  return field.fieldKind === "list";
+}
+
+function wireTypeOf(field: DescField): number {
+  if (field.fieldKind === "message" || field.fieldKind === "map") return WireType.bytes;
+  if (field.fieldKind === "list") return WireType.bytes; // messages, texts, and packed numbers alike
+  if (field.fieldKind === "enum") return WireType.varint;
+  return isLengthDelimited(field) ? WireType.bytes : WireType.varint;
+}
+
+/** etcd's schema has no fixed-width numbers: what is not text or bytes is a varint. */
+function isLengthDelimited(field: Extract<DescField, { fieldKind: "scalar" }>): boolean {
+  const stringType = 9;
+  const bytesType = 12;
+  return field.scalar === stringType || field.scalar === bytesType;
+}
