@@ -44,7 +44,7 @@ function describe(counters: TransportCounters, state: string): Signature {
 }
 
 /** A server connection whose handlers do a bit of everything, depending on what they get. */
-export const serverTarget: Target = (input) => {
+const serverTarget: Target = (input) => {
   const counters = createCounters();
   const { socket, written } = createFakeSocket();
   const live = new Set<unknown>();
@@ -96,7 +96,7 @@ export const serverTarget: Target = (input) => {
 };
 
 /** A client connection with three calls open: each must hear its end once. */
-export const clientTarget: Target = (input) => {
+const clientTarget: Target = (input) => {
   const counters = createCounters();
   const { socket, written } = createFakeSocket();
   const ends: number[] = [0, 0, 0];
