@@ -45,7 +45,7 @@ export class Output {
     return this.#full.length > 0;
   }
 
-  /** Makes room for `bytes` contiguous bytes at `position` of `chunk`. */
+  /** Makes room for `bytes` contiguous bytes (no more than 64 KiB) at `position` of `chunk`. */
   reserve(bytes: number): void {
     if (this.chunk.length - this.position >= bytes) return;
     const first = this.position === 0;
