@@ -18,6 +18,7 @@ import {
   parseAdminAddress,
   type Service,
   startAdminServer,
+  systemClock,
 } from "@etcd-edge/runtime";
 import { checkEndpoints, checkListenAddress } from "./address-checks.ts";
 import { type GatewayConfig, type HealthCheck, hasExplicitEndpoints } from "./command.ts";
@@ -72,7 +73,14 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
       },
       activityOf: (endpoint) => gateway?.bytesFrom(endpoint) ?? 0,
       onTransition: (transition) => logTransition(logger, transition),
-      onRemoved: (endpoint) => logger.info("endpoint removed", { address: endpointAddress(endpoint) }),
+      onRemoved: (endpoint) => {
+        const graceMs = config.removedEndpointGracePeriod;
+        const closing = graceMs > 0 ? (gateway?.leave(endpoint, graceMs) ?? 0) : 0;
+        logger.info("endpoint removed", {
+          address: endpointAddress(endpoint),
+          "closing-connections": closing,
+        });
+      },
     }),
   );
 
@@ -81,7 +89,16 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
     await Gateway.listen(listen.value, {
       upstreams: upstreamsOf(pool, endpoints),
       dialTimeoutMs: config.dialTimeout,
-      maxConnections: config.maxConnections,
+      limits: {
+        maxConnections: config.maxConnections,
+        maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+        idleTimeoutMs: config.idleTimeout,
+      },
+      acceptsProxyHeader: config.acceptProxyProtocol,
+      sendsProxyHeader:
+        config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2,
+      reusePort: config.reusePort,
+      clock: systemClock,
       counters: createGatewayCounters(metrics, {
         open: () => gateway?.openConnections ?? 0,
         endpoints: () => pool.snapshot(),

@@ -16,6 +16,8 @@ export class Direction {
   #buffer: Buffer;
   #source: Socket | undefined;
   #sink: Socket | undefined;
+  /** Bytes moved so far. */
+  bytes = 0;
 
   /** `onBytes` hears of every read. */
   constructor(pool: BufferPool, onBytes: (count: number) => void) {
@@ -35,7 +37,9 @@ export class Direction {
     this.#source = source;
     this.#sink = sink;
     sink.on("drain", () => source.resume());
-    source.once("end", () => sink.end()); // half-close: the other direction goes on
+    // Half-close: the other direction goes on. A source read before may have ended already.
+    if (source.readableEnded) sink.end();
+    else source.once("end", () => sink.end());
     source.once("close", () => this.#pool.give(this.#buffer));
     if (byEvents) source.on("data", (chunk: Buffer) => this.#onData(chunk));
   }
@@ -43,6 +47,7 @@ export class Direction {
   #onRead(count: number): boolean {
     const sink = this.#sink;
     if (sink === undefined) return true;
+    this.bytes += count;
     this.#onBytes(count);
     const buffer = this.#buffer;
     const chunk = count === buffer.length ? buffer : buffer.subarray(0, count);
@@ -60,6 +65,7 @@ export class Direction {
   }
 
   #onData(chunk: Buffer): void {
+    this.bytes += chunk.length;
     this.#onBytes(chunk.length);
     if (this.#sink?.write(chunk) === false) this.#source?.pause();
   }
