@@ -19,7 +19,7 @@ FROM ${BASE_IMAGE}
 # libatomic1: Node 26 is linked against it. ca-certificates: upstreams with public certificates.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libatomic1 \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=packages /usr/local/bin/edge-node /usr/local/bin/node
 COPY --from=packages /edge /edge
 ENV NODE_ENV=production

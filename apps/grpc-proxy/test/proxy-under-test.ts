@@ -5,7 +5,7 @@ import { type GrpcProxy, startGrpcProxy } from "../src/app.ts";
 import { type Config, options } from "../src/options.ts";
 
 /** A configuration of defaults, listening on a free port, with some values changed. */
-export function configOf(changed: Partial<Config>): Config {
+function configOf(changed: Partial<Config>): Config {
   const defaults = Object.fromEntries(
     Object.entries(options).map(([name, option]) => [name, option.default]),
   );

@@ -221,7 +221,7 @@ const cases: readonly Case[] = [
     section: "5.3.1",
     what: "HEADERS that depend on themselves",
     send: [frame(T.headers, 0x24, 1, Buffer.concat([u32(1), Buffer.of(0), requestBlock]))],
-    expected: { reset: 1, code: C.protocolError },
+    expected: { goaway: C.protocolError },
   },
   {
     section: "5.3.1",
@@ -280,6 +280,12 @@ const cases: readonly Case[] = [
     what: "PRIORITY on stream 0",
     send: [frame(T.priority, 0, 0, Buffer.alloc(5))],
     expected: { goaway: C.protocolError },
+  },
+  {
+    section: "6.3",
+    what: "PRIORITY of 4 bytes on an idle stream",
+    send: [frame(T.priority, 0, 1, Buffer.alloc(4))],
+    expected: { goaway: C.frameSizeError },
   },
   {
     section: "6.3",

@@ -10,7 +10,11 @@ describe("findMissingPackages", () => {
     const packages: LockedPackages = {
       "": {},
       "node_modules/tool": {
-        optionalDependencies: { "@tool/darwin-arm64": "1.0.0", "@tool/linux-x64-musl": "1.0.0", "@tool/linux-x64": "1.0.0" },
+        optionalDependencies: {
+          "@tool/darwin-arm64": "1.0.0",
+          "@tool/linux-x64-musl": "1.0.0",
+          "@tool/linux-x64": "1.0.0",
+        },
       },
       "node_modules/@tool/linux-x64": { version: "1.0.0" },
     };
@@ -30,7 +34,9 @@ describe("findMissingPackages", () => {
     const packageWith = (name: string, version: string): LockedPackages => ({
       "node_modules/tool": { optionalDependencies: { [name]: version } },
     });
-    expect(() => findMissingPackages(packageWith("fsevents", "2.0.0"))).toThrow("cannot tell the platform of fsevents");
+    expect(() => findMissingPackages(packageWith("fsevents", "2.0.0"))).toThrow(
+      "cannot tell the platform of fsevents",
+    );
     expect(() => findMissingPackages(packageWith("t-linux-x64", "^2.0.0"))).toThrow("locked to a range");
   });
 });

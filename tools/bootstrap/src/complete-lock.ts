@@ -36,7 +36,9 @@ export function findMissingPackages(packages: LockedPackages): LockedPackages {
 function describePackage(name: string, version: string): LockedPackage {
   const words = name.split(/[/-]/);
   const os = systems.find((one) => words.includes(one));
-  const cpu = cpus.find((one) => words.some((word) => word === one || (one === "arm" && word.startsWith("armv"))));
+  const cpu = cpus.find((one) =>
+    words.some((word) => word === one || (one === "arm" && word.startsWith("armv"))),
+  );
   if (os === undefined || cpu === undefined) throw new Error(`cannot tell the platform of ${name}`);
   if (!/^\d+\.\d+\.\d+/.test(version)) throw new Error(`${name} is locked to a range: ${version}`);
   const isMusl = words.some((word) => word.startsWith("musl"));

@@ -33,12 +33,14 @@ export interface SeenCall {
   cancelled: boolean;
 }
 
-export const responseHeaders: Metadata = ["content-type", "application/grpc"];
+const responseHeaders: Metadata = ["content-type", "application/grpc"];
 
 /** An upstream that answers every call by one script and keeps what it was asked. */
 export class FakeUpstream implements Upstream {
   script: Script;
   readonly calls: SeenCall[] = [];
+  /** What unary calls wait for before they are answered. */
+  delay: Promise<void> = Promise.resolve();
   /** Messages that were received from streams so far. */
   taken = 0;
   readonly #waiting = new Set<() => void>();
@@ -50,6 +52,7 @@ export class FakeUpstream implements Upstream {
   async unary(call: UpstreamCall, request: Uint8Array): Promise<{ message: Uint8Array; headers: Metadata }> {
     this.#see(call).messages.push(request);
     const { script } = this;
+    await this.delay;
     if (script.t === "answer") return { message: script.message, headers: responseHeaders };
     if (script.t === "error") throw new UpstreamError(script);
     throw new Error("this script is for streams");

@@ -1,10 +1,12 @@
-import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { type Agent, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 
 export interface HttpQuestion {
   readonly method: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer | null;
+  /** Connections to use again. Default: one of its own. */
+  readonly agent?: Agent;
   /** Gives up waiting; the exchange throws. */
   readonly signal?: AbortSignal;
 }
@@ -32,7 +34,7 @@ export async function exchange(
     method: question.method,
     path: question.path,
     headers: { ...question.headers },
-    agent: false,
+    agent: question.agent ?? false,
     ...(question.signal === undefined ? {} : { signal: question.signal }),
   });
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
@@ -48,7 +50,7 @@ export async function exchange(
       if (until?.(body) === true) break;
     }
   } finally {
-    outgoing.destroy();
+    if (question.agent === undefined) outgoing.destroy();
   }
   return { status: response.statusCode ?? 0, headers: response.headers, trailers: response.trailers, body };
 }

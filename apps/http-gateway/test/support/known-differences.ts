@@ -1,5 +1,5 @@
 /** A request that we answer otherwise than etcd's own door, beside which releases, and why. */
-export interface KnownDifference {
+interface KnownDifference {
   readonly name: string;
   readonly why: string;
   /** A regular expression over the version; all where absent. */
@@ -14,7 +14,7 @@ const v2 = /^3\.5\.30$|^3\.[67]\./;
  * Everything known. The comparison fails for a difference that is not here and for a row here that no longer
  * differs. README.md tells the same in prose.
  */
-export const knownDifferences: readonly KnownDifference[] = [
+const knownDifferences: readonly KnownDifference[] = [
   { name: "range, v3alpha", why: "etcd dropped this prefix after 3.3; old clients still ask" },
   { name: "redirect of v3", why: "no HTML; 307 instead of 301" },
   { name: "redirect", why: "307 keeps a POST a POST", versions: before37 },

@@ -8,7 +8,7 @@ interface MetricRow {
 }
 
 /** One value of a metric with labels. */
-export interface LabelledValue {
+interface LabelledValue {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }

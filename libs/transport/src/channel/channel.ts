@@ -75,7 +75,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
   #retryTimer: NodeJS.Timeout | undefined = undefined;
   #failures = 0;
-  #onAllClosed: (() => void) | undefined = undefined;
+  readonly #closeWaiters = new Set<() => void>();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -176,11 +176,13 @@ export class Channel implements CallOwner, AsyncDisposable {
     for (const connection of [...this.#connections]) connection.retire();
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs);
-        this.#onAllClosed = () => {
+        const done = (): void => {
           clearTimeout(timer);
+          this.#closeWaiters.delete(done);
           resolve();
         };
+        const timer = setTimeout(done, graceMs);
+        this.#closeWaiters.add(done);
       });
     }
     this.destroy();
@@ -230,7 +232,7 @@ export class Channel implements CallOwner, AsyncDisposable {
       call.onUnavailable(this.#describe());
     });
     this.#waiting.set(call, hold);
-    const { maxPendingCalls = 10_000, maxPendingMs = 30_000 } = this.#options;
+    const { maxPendingCalls = 10_000 } = this.#options;
     const now = performance.now();
     if (this.#state.t === "shutdown") {
       hold.endAt(now);
@@ -241,8 +243,7 @@ export class Channel implements CallOwner, AsyncDisposable {
         call.failLocally(StatusCode.resourceExhausted, "too many calls wait for a connection"),
       );
     } else if (this.#state.t === "ready") {
-      hold.endAt(now + maxPendingMs);
-      if (this.#connections.size < (this.#options.maxConnections ?? 1)) this.#dial();
+      this.#waitForRoom();
     } else if (this.#state.t === "transientFailure") {
       hold.endAt(call.holdUntil);
     } else {
@@ -271,11 +272,21 @@ export class Channel implements CallOwner, AsyncDisposable {
     if (this.#waiting.size === 0) return;
     for (const [call, hold] of this.#waiting) {
       const connection = this.#pick();
-      if (connection === undefined) return;
+      if (connection === undefined) break;
       if (!this.#start(connection, call)) continue;
       hold.stop();
       this.#waiting.delete(call);
     }
+    if (this.#waiting.size > 0 && this.#state.t === "ready") this.#waitForRoom();
+  }
+
+  /** The connections are full: calls wait for one of them, or for another connection if there may be one. */
+  #waitForRoom(): void {
+    const until = performance.now() + (this.#options.maxPendingMs ?? 30_000);
+    for (const hold of this.#waiting.values()) {
+      if (hold.deadlineAt === undefined) hold.endAt(until);
+    }
+    if (this.#connections.size < (this.#options.maxConnections ?? 1)) this.#dial();
   }
 
   /** Fails the waiting calls whose hold ends before `now`. */
@@ -361,7 +372,8 @@ export class Channel implements CallOwner, AsyncDisposable {
     connection.socket.destroySoon();
     if (this.#endAttempt(connection.socket)) this.#onAttemptFailed(reason);
     else this.#afterLoss();
-    if (this.#connections.size === 0) this.#onAllClosed?.();
+    if (this.#connections.size > 0) return;
+    for (const waiter of [...this.#closeWaiters]) waiter();
   }
 
   /** A connection closed, or takes no more calls. */

@@ -44,7 +44,7 @@ export function encodeInteger(
 }
 
 /** Writes a string, Huffman-coded where that is shorter and `compress` is set (RFC 7541, 5.2). */
-export function encodeString(target: Buffer, offset: number, text: string, compress: boolean): number {
+function encodeString(target: Buffer, offset: number, text: string, compress: boolean): number {
   if (compress) {
     const length = huffmanLength(text);
     if (length < text.length)

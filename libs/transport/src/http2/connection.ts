@@ -77,6 +77,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
   #settingsAcked = false;
   #dataStream: GrpcStream | undefined = undefined;
   #dataLength = 0;
+  #callFramesAtPing = 0;
   #writtenAt = performance.now();
   readonly #openedAt = performance.now();
   readonly #resets: FloodGuard;
@@ -260,8 +261,8 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     if (headers === undefined) return;
     const { streamId, endStream } = this.#headers;
     if (this.#headers.dependsOnItself) {
-      this.resetUnknown(streamId, ErrorCode.protocolError);
-      return;
+      // A stream error in RFC 7540, 5.3.1; nobody does this by mistake.
+      throw new Http2Error(ErrorCode.protocolError, "stream depends on itself");
     }
     this.onHeaders(streamId, headers, endStream);
   }
@@ -269,8 +270,16 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
   #onPriority(streamId: number, buffer: Buffer, start: number, length: number): void {
     if (streamId === 0) throw new Http2Error(ErrorCode.protocolError, "PRIORITY on stream 0");
     this.#countEmptyFrame();
-    if (length !== 5) this.resetUnknown(streamId, ErrorCode.frameSizeError);
-    else if (readU31(buffer, start) === streamId) this.resetUnknown(streamId, ErrorCode.protocolError);
+    const error =
+      length !== 5
+        ? ErrorCode.frameSizeError
+        : readU31(buffer, start) === streamId
+          ? ErrorCode.protocolError
+          : ErrorCode.noError;
+    if (error === ErrorCode.noError) return;
+    // RST_STREAM must not be sent on an idle stream (RFC 9113, 6.4).
+    if (this.isIdle(streamId)) throw new Http2Error(error, "malformed PRIORITY");
+    this.resetUnknown(streamId, error);
   }
 
   #onRstStream(streamId: number, buffer: Buffer, start: number, length: number): void {
@@ -332,7 +341,11 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
       this.onPong();
       return;
     }
-    if (!this.#pings.take(performance.now())) {
+    // grpc-go measures the path by a PING for every burst of data it gets, which can be thousands a second; a flood
+    // is what comes without our sending anything.
+    const provoked = this.out.callFrames !== this.#callFramesAtPing;
+    this.#callFramesAtPing = this.out.callFrames;
+    if (!provoked && !this.#pings.take(performance.now())) {
       this.counters.pingFloods++;
       throw new Http2Error(ErrorCode.enhanceYourCalm, "too_many_pings");
     }

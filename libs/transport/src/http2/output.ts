@@ -24,9 +24,6 @@ export function releaseChunk(chunk: Buffer): void {
   }
 }
 
-/** Most bytes that can be reserved at once: a full frame with its header, twice over. */
-export const MAX_RESERVATION: number = LARGE_CHUNK_BYTES;
-
 /**
  * Collects what a connection writes in one turn of the loop. Frames are encoded straight into pooled chunks; the
  * connection takes the filled chunks, writes them, and releases each when its write is done.
@@ -48,7 +45,7 @@ export class Output {
     return this.#full.length > 0;
   }
 
-  /** Makes room for `bytes` contiguous bytes at `position` of `chunk`. */
+  /** Makes room for `bytes` contiguous bytes (no more than 64 KiB) at `position` of `chunk`. */
   reserve(bytes: number): void {
     if (this.chunk.length - this.position >= bytes) return;
     const first = this.position === 0;

@@ -71,7 +71,7 @@ export class Server<C = unknown> implements AsyncDisposable {
   /** Sockets of every protocol, from arrival on. */
   readonly #sockets = new Set<Socket>();
   #isDraining = false;
-  #onIdle: (() => void) | undefined = undefined;
+  readonly #idleWaiters = new Set<() => void>();
 
   constructor(options: ServerOptions<C>) {
     this.#options = options;
@@ -213,11 +213,13 @@ export class Server<C = unknown> implements AsyncDisposable {
     if (this.#listener.listening) this.#listener.close();
     for (const connection of this.connections) connection.drain();
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => this.#onIdle?.(), graceMs);
-      this.#onIdle = () => {
+      const done = (): void => {
         clearTimeout(timer);
+        this.#idleWaiters.delete(done);
         resolve();
       };
+      const timer = setTimeout(done, graceMs);
+      this.#idleWaiters.add(done);
       this.#checkIdle();
     });
     this.destroy();
@@ -307,7 +309,8 @@ export class Server<C = unknown> implements AsyncDisposable {
   }
 
   #checkIdle(): void {
-    if (this.#sockets.size === 0) this.#onIdle?.();
+    if (this.#sockets.size > 0) return;
+    for (const waiter of [...this.#idleWaiters]) waiter();
   }
 }
 

@@ -34,7 +34,7 @@ export function sniff(socket: Socket, done: (result: Sniffed) => void): () => vo
 }
 
 /** Protocol of a connection that begins so; undefined while it is open. */
-export function protocolOf(head: Buffer): Sniffed["t"] | undefined {
+function protocolOf(head: Buffer): Sniffed["t"] | undefined {
   const length = Math.min(head.length, CLIENT_PREFACE.length);
   if (CLIENT_PREFACE.compare(head, 0, length, 0, length) === 0) {
     return length === CLIENT_PREFACE.length ? "http2" : undefined;

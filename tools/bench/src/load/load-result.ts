@@ -1,0 +1,5 @@
+/** What a load generator did. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly seconds: number;
+}

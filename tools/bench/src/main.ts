@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import { stdout } from "node:process";
+import { parseArgs } from "node:util";
+import { type Report, toMarkdown, writeReport } from "./report.ts";
+import type { BenchOptions } from "./scenarios/bench-options.ts";
+import { benchTransport } from "./scenarios/transport.ts";
+import { benchUnary } from "./scenarios/unary.ts";
+
+const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
+  transport: benchTransport,
+  unary: benchUnary,
+};
+
+const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]
+
+Suites: ${Object.keys(suites).join(", ")}. Writes <suite>.json and <suite>.md, and prints the table.
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "3" },
+    out: { type: "string", default: join(import.meta.dirname, "..", "..", "..", ".cache", "bench") },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const [name = ""] = positionals;
+const suite = suites[name];
+if (values.help || suite === undefined) {
+  stdout.write(usage);
+  process.exitCode = values.help ? 0 : 1;
+} else {
+  const report = await suite({ seconds: Number(values.seconds), rounds: Number(values.rounds) });
+  await writeReport(values.out, report);
+  stdout.write(toMarkdown(report));
+}

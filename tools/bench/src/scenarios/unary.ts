@@ -1,0 +1,222 @@
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import {
+  type EtcdCluster,
+  findEtcdBinaries,
+  findFreePorts,
+  type RunningProgram,
+  startEtcdCluster,
+  startProgram,
+} from "@etcd-edge/testkit";
+import { Channel } from "@etcd-edge/transport";
+import { h2load } from "../load/h2load.ts";
+import { cpuSeconds } from "../process-cpu.ts";
+import { machineNotes, type Report, type Row } from "../report.ts";
+import { type Summary, summarise } from "../stats.ts";
+import type { BenchOptions } from "./bench-options.ts";
+import { withBodyFile } from "./body-file.ts";
+
+const CONNECTIONS = 10;
+const STREAMS = 10;
+/** Calls of the latency measurement: one after the other. */
+const LONE_CALLS = 2000;
+const root = join(import.meta.dirname, "..", "..", "..", "..");
+
+/** RangeRequest{key: "bench"} and PutRequest{key: "bench", value: 64 × "v"}, by hand: field numbers 1 and 2. */
+const range = Buffer.concat([Buffer.of(0x0a, 5), Buffer.from("bench")]);
+const put = Buffer.concat([range, Buffer.of(0x12, 64), Buffer.alloc(64, "v")]);
+const methods = [
+  { name: "Range", path: "/etcdserverpb.KV/Range", body: range },
+  { name: "Put", path: "/etcdserverpb.KV/Put", body: put },
+] as const;
+
+interface Side {
+  readonly name: string;
+  readonly port: number;
+  /** The process between the client and etcd; none for direct calls. */
+  readonly pid?: number;
+}
+
+interface Figures {
+  readonly rate: number[];
+  readonly cpu: number[];
+  readonly etcdCpu: number[];
+  readonly latency: number[];
+}
+
+/** What a call through each front door costs, beside a direct one. Unshared: every request is its own upstream call. */
+export async function benchUnary(options: BenchOptions): Promise<Report> {
+  const binary = (await findEtcdBinaries()).at(-1);
+  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+  await using cluster = await startEtcdCluster({ binary });
+  await using stack = new AsyncDisposableStack();
+  const sides = await startSides(cluster, stack);
+  const rows: Row[] = [];
+  for (const method of methods) {
+    const figures = await measure(method, sides, cluster, options);
+    rows.push(...toRows(method.name, figures));
+  }
+  return {
+    suite: "unary",
+    rows,
+    notes: [
+      `etcd ${binary.version}, one member; h2load with ${CONNECTIONS} connections × ${STREAMS} streams, ${options.rounds} rounds of ${options.seconds} s, sides alternating.`,
+      "CPU is of the process in front, by /proc; CPU of etcd stands beside. All calls are for one key, so what a door shares or caches counts for it.",
+      `Latency: ${LONE_CALLS} calls one after the other, mean of a round.`,
+      ...machineNotes(),
+    ],
+  };
+}
+
+async function startSides(cluster: EtcdCluster, stack: AsyncDisposableStack): Promise<Side[]> {
+  const endpoint = cluster.endpoints[0] ?? "";
+  const [proxyPort = 0, gatewayPort = 0, ourProxyPort = 0, ourGatewayPort = 0] = await findFreePorts(4);
+  const start = async (
+    name: string,
+    port: number,
+    ready: string,
+    command: string,
+    args: string[],
+  ): Promise<Side> => {
+    const program: RunningProgram = startProgram(command, [
+      ...args,
+      `--listen-addr=127.0.0.1:${port}`,
+      `--endpoints=${endpoint}`,
+    ]);
+    stack.use(program);
+    await program.waitForLine(ready);
+    return { name, port, pid: program.pid };
+  };
+  const app = (folder: string): string[] => [join(root, "apps", folder, "src", "main.ts"), "start"];
+  const node = process.execPath;
+  const { etcd } = cluster.binary;
+  const noAdvertise = "--advertise-client-url=";
+  return [
+    { name: "direct", port: Number(endpoint.split(":")[1]) },
+    await start("etcd grpc-proxy", proxyPort, "started gRPC proxy", etcd, [
+      "grpc-proxy",
+      "start",
+      noAdvertise,
+    ]),
+    await start("etcd-edge grpc-proxy", ourProxyPort, "started gRPC proxy", node, [
+      ...app("grpc-proxy"),
+      noAdvertise,
+    ]),
+    await start("etcd gateway", gatewayPort, "ready to proxy client requests", etcd, ["gateway", "start"]),
+    await start(
+      "etcd-edge tcp-gateway",
+      ourGatewayPort,
+      "ready to proxy client requests",
+      node,
+      app("tcp-gateway"),
+    ),
+  ];
+}
+
+async function measure(
+  method: (typeof methods)[number],
+  sides: readonly Side[],
+  cluster: EtcdCluster,
+  { rounds, seconds }: BenchOptions,
+): Promise<Map<string, Figures>> {
+  const etcdPid = cluster.members[0]?.pid ?? -1;
+  const figures = new Map(
+    sides.map(({ name }): [string, Figures] => [name, { rate: [], cpu: [], etcdCpu: [], latency: [] }]),
+  );
+  await withBodyFile(method.body, async (bodyFile) => {
+    const load = ({ port }: Side, duration: number): ReturnType<typeof h2load> =>
+      h2load({
+        port,
+        path: method.path,
+        bodyFile,
+        connections: CONNECTIONS,
+        streams: STREAMS,
+        seconds: duration,
+      });
+    for (const side of sides) await load(side, Math.min(2, seconds));
+    for (let round = 0; round < rounds; round++) {
+      for (const side of sides) {
+        const of = figures.get(side.name);
+        if (of === undefined) continue;
+        const before = side.pid === undefined ? 0 : await cpuSeconds(side.pid);
+        const etcdBefore = await cpuSeconds(etcdPid);
+        const { requests } = await load(side, seconds);
+        of.rate.push(requests / seconds);
+        of.etcdCpu.push((((await cpuSeconds(etcdPid)) - etcdBefore) / requests) * 1e6);
+        if (side.pid !== undefined) of.cpu.push((((await cpuSeconds(side.pid)) - before) / requests) * 1e6);
+        of.latency.push(await latencyUs(side.port, method));
+      }
+    }
+  });
+  return figures;
+}
+
+async function latencyUs(port: number, { path, body }: (typeof methods)[number]): Promise<number> {
+  await using channel = new Channel({ endpoint: { host: "127.0.0.1", port } });
+  for (let i = 0; i < 200; i++) await channel.unaryCall(path, [], body);
+  const started = performance.now();
+  for (let i = 0; i < LONE_CALLS; i++) await channel.unaryCall(path, [], body);
+  return ((performance.now() - started) / LONE_CALLS) * 1000;
+}
+
+/** Goals of design.md, section 8, as ratios to the sides measured beside. */
+function toRows(method: string, figures: ReadonlyMap<string, Figures>): Row[] {
+  const summaries = new Map(
+    [...figures].map(([name, { rate, cpu, etcdCpu, latency }]): [string, Record<string, Summary>] => [
+      name,
+      {
+        rate: summarise(rate),
+        etcdCpu: summarise(etcdCpu),
+        latency: summarise(latency),
+        ...(cpu.length > 0 ? { cpu: summarise(cpu) } : {}),
+      },
+    ]),
+  );
+  const median = (side: string, figure: string): number =>
+    summaries.get(side)?.[figure]?.median ?? Number.NaN;
+  const cpuShare = method === "Put" ? 4 : 5;
+  const goals: Readonly<Record<string, { text: string; met: (side: string) => boolean }>> = {
+    "etcd-edge grpc-proxy rate": {
+      text: "≥ 0.85 × direct",
+      met: (side) => median(side, "rate") >= 0.85 * median("direct", "rate"),
+    },
+    "etcd-edge grpc-proxy cpu": {
+      text: `≤ 1/${cpuShare} of etcd's proxy`,
+      met: (side) => median(side, "cpu") <= median("etcd grpc-proxy", "cpu") / cpuShare,
+    },
+    "etcd-edge grpc-proxy latency": {
+      text: "adds ≤ 1/3 of what etcd's proxy adds",
+      met: (side) => {
+        const direct = median("direct", "latency");
+        return median(side, "latency") - direct <= (median("etcd grpc-proxy", "latency") - direct) / 3;
+      },
+    },
+    "etcd-edge tcp-gateway cpu": {
+      text: "≤ 1 × etcd's gateway",
+      met: (side) => median(side, "cpu") <= median("etcd gateway", "cpu"),
+    },
+  };
+  const units = { rate: "/s", cpu: "µs", etcdCpu: "µs", latency: "µs" } as const;
+  const titles = {
+    rate: "calls per second",
+    cpu: "CPU per call in front",
+    etcdCpu: "CPU of etcd per call",
+    latency: "one in flight",
+  } as const;
+  return (["rate", "cpu", "etcdCpu", "latency"] as const).flatMap((figure) =>
+    [...summaries].flatMap(([side, of]): Row[] => {
+      const summary = of[figure];
+      if (summary === undefined) return [];
+      const goal = goals[`${side} ${figure}`];
+      return [
+        {
+          what: `${method}: ${titles[figure]}`,
+          side,
+          unit: units[figure],
+          summary,
+          ...(goal === undefined ? {} : { goal: goal.text, met: goal.met(side) }),
+        },
+      ];
+    }),
+  );
+}
