@@ -42,20 +42,22 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
   const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
+  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0;
   const tls = await readCheckTls(config);
   const endpoints = undo.use(
     await createConfiguredSource({
       ...config,
-      endpoints: config.discoverySrv === "" ? listed.endpoints : fallback,
+      endpoints: isDiscovered ? fallback : listed.endpoints,
+      discoveryUrls: config.discoveryUrl,
       ca: tls.ca,
       logger,
     }),
   );
-  const given = config.discoverySrv === "" ? listed.endpoints : endpoints.current().endpoints;
+  const given = isDiscovered ? endpoints.current().endpoints : listed.endpoints;
   // Names are looked up only once the texts are right, as etcd's gateway does.
   const reachable = listed.errors.length > 0 ? [] : await checkEndpoints(given, listen.value);
   const errors = [...listed.errors, ...listen.errors, ...reachable];
-  if (config.discoverySrv === "" && config.endpoints.length === 0) errors.push("no endpoints found");
+  if (!isDiscovered && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 
   const check = config.healthCheck as HealthCheck; // the option's own check has seen to it

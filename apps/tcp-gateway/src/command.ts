@@ -34,6 +34,7 @@ type GatewayOptions = {
   readonly trustedCaFile: OptionSpec<"string">;
   readonly retryDelay: OptionSpec<"duration">;
   readonly dialTimeout: OptionSpec<"duration">;
+  readonly discoveryUrl: OptionSpec<"strings">;
   readonly dnsServers: OptionSpec<"strings">;
   readonly healthCheck: OptionSpec<"string">;
   readonly healthCheckInterval: OptionSpec<"duration">;
@@ -99,6 +100,18 @@ const options: GatewayOptions = {
     doc: "longest wait for a connection to one endpoint before the next one is tried",
     since: "edge",
     check: positive("dial-timeout"),
+  }),
+  discoveryUrl: stringsOption({
+    flag: "discovery-url",
+    default: [],
+    doc: "comma separated URLs of etcd-edge discovery to follow the endpoints of, instead of SRV records",
+    since: "edge",
+    check: (value) => {
+      const wrong = value.find((url) => !/^https?:\/\/[^/]/.test(url) || !URL.canParse(url));
+      return wrong === undefined
+        ? undefined
+        : `invalid argument ${JSON.stringify(wrong)} for "--discovery-url" flag: must be an http or https URL`;
+    },
   }),
   dnsServers: stringsOption({
     flag: "dns-servers",

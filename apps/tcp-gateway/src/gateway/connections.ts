@@ -3,7 +3,7 @@ import { type Endpoint, endpointKey, type RandomSource } from "@etcd-edge/endpoi
 import type { Clock } from "@etcd-edge/runtime";
 
 /** What carries a connection once it has reached an endpoint. */
-export type Carrier = {
+type Carrier = {
   readonly endpoint: Endpoint;
   /** Bytes moved so far, both ways. */
   moved(): number;
