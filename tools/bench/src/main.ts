@@ -3,10 +3,12 @@ import { stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
+import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
 import { benchUnary } from "./scenarios/unary.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
+  tcp: benchTcp,
   transport: benchTransport,
   unary: benchUnary,
 };
