@@ -127,7 +127,7 @@ export class ClientConnection extends Connection {
   }
 
   protected onGoaway(lastStreamId: number, _code: number, debug: string): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.snapshot()) {
       if (stream.id <= lastStreamId) continue;
       this.removeStream(stream, ClosedHow.resetByUs);
       (stream as ClientCall).onExcluded();

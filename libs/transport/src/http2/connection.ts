@@ -24,6 +24,7 @@ import { Keepalive, type KeepaliveOptions } from "./keepalive.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { Outbound, type OutboundOwner } from "./outbound.ts";
 import { applySettings, createPeerSettings, encodeSettings, type PeerSettings } from "./settings.ts";
+import { StreamTable } from "./stream-table.ts";
 
 /** A failing connection is destroyed when its GOAWAY has had this long to get out. */
 const FAIL_LINGER_MS = 1000;
@@ -60,7 +61,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
   readonly limits: ConnectionLimits;
   readonly counters: TransportCounters;
   readonly out: Outbound;
-  readonly streams: Map<number, GrpcStream> = new Map();
+  readonly streams: StreamTable<GrpcStream> = new StreamTable();
   readonly encoder: HpackEncoder;
   readonly peerSettings: PeerSettings = createPeerSettings();
   readonly keepalive: Keepalive;
@@ -317,7 +318,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     this.encoder.setPeerLimit(settings.headerTableSize);
     const delta = settings.initialWindowSize - windowBefore;
     if (delta !== 0) {
-      for (const stream of this.streams.values()) this.#growSendWindow(stream, delta);
+      for (const stream of this.streams.snapshot()) this.#growSendWindow(stream, delta);
     }
     this.isEstablished = true;
     this.out.beginFrame(0, FrameType.settings, Flag.ack, 0);
@@ -477,7 +478,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
     stream.receiveWindow = this.#settingsAcked
       ? this.limits.streamWindowBytes
       : Math.max(this.limits.streamWindowBytes, DEFAULT_WINDOW);
-    this.streams.set(streamId, stream);
+    this.streams.add(stream);
   }
 
   /** The peer ended its side of the stream. */
@@ -606,7 +607,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
   }
 
   #loseStreams(reason: string): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.snapshot()) {
       this.removeStream(stream, ClosedHow.resetByUs);
       stream.onConnectionLost(reason);
     }
@@ -640,7 +641,7 @@ export abstract class Connection implements FrameHandler, OutboundOwner {
   #tickStreams(now: number): void {
     const { streamStallTimeoutMs } = this.limits;
     if (streamStallTimeoutMs === 0 || this.out.queuedBytes === 0) return;
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.snapshot()) {
       if (stream.stalledMs(now) <= streamStallTimeoutMs) continue;
       this.counters.streamStalls++;
       this.resetStream(stream, ErrorCode.enhanceYourCalm);

@@ -79,7 +79,7 @@ const serverTarget: Target = (input) => {
   });
   feed(input, (chunk) => connection.read(chunk));
   connection.out.flush();
-  for (const stream of [...connection.streams.values()]) stream.resume();
+  for (const stream of connection.streams.snapshot()) stream.resume();
   connection.out.flush();
   const state = connection.state.t;
   connection.tick(performance.now() + 1);
