@@ -99,7 +99,7 @@ export class ClientConnection extends Connection {
     this.counters.callsStarted++;
     this.addStream(call, streamId);
     this.out.writeHeaderBlock(streamId, blockWriter.buffer, blockWriter.length, false);
-    this.out.queuedBytes += call.queuedBytes;
+    this.queued.add(call.queuedBytes);
     if (call.queuedBytes > 0) this.out.enqueue(call);
     else if (call.endAfterQueue) call.writeEnd();
     if (streamId + 2 > MAX_STREAM_ID) this.#goAway();
