@@ -547,6 +547,20 @@ describe("limits of a channel", () => {
     await Promise.all(calls);
   });
 
+  it("metadata above what the server announced is not sent", async () => {
+    await using server = await RawServer.listen([[SettingId.maxHeaderListSize, 2000]]);
+    await using channel = new Channel({ endpoint: { host: "127.0.0.1", port: server.port } });
+    const call = (bytes: number): Promise<unknown> =>
+      channel.unaryCall("/a/b", ["x", "y".repeat(bytes)], Buffer.from("x"));
+    await expect(call(1800)).rejects.toMatchObject({ code: 13, progress: "notSent" });
+    const small = call(1000);
+    const peer = await server.next();
+    await peer.frameOf(FrameType.data, 1);
+    await expect(call(1800)).rejects.toMatchObject({ code: 13, progress: "notSent" });
+    peer.send(rst(1, ErrorCode.cancel));
+    await expect(small).rejects.toMatchObject({ code: 1 });
+  });
+
   it("a server that never sends SETTINGS is given up", async () => {
     const silent = createServer((socket) => socket.resume());
     silent.listen(0, "127.0.0.1");

@@ -33,6 +33,11 @@ const indexedNames: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
+/** What each field counts beyond its characters (RFC 9113, 6.5.2). */
+const ENTRY_OVERHEAD_BYTES = 32;
+/** Names, fixed values and overhead of the fields that every call has, a timeout included. */
+const COMMON_LIST_BYTES = 8 * ENTRY_OVERHEAD_BYTES + 120;
+
 /** A client of a proxy may make paths up. */
 const MAX_REMEMBERED_PATHS = 64;
 
@@ -74,6 +79,16 @@ export class ClientConnection extends Connection {
 
   onHandedOver(): void {
     this.#handedOverStreamId = this.#nextStreamId - 2;
+  }
+
+  /** Whether the server announced that it would refuse headers of this size (SETTINGS_MAX_HEADER_LIST_SIZE). */
+  isTooLarge(call: ClientCall): boolean {
+    const { maxHeaderListSize } = this.peerSettings;
+    if (maxHeaderListSize === Number.POSITIVE_INFINITY) return false;
+    const { authority, userAgent } = this.#options;
+    let bytes = COMMON_LIST_BYTES + call.path.length + authority.length + userAgent.length;
+    for (const text of call.metadata) bytes += text.length + ENTRY_OVERHEAD_BYTES / 2;
+    return bytes > maxHeaderListSize;
   }
 
   /** Sends the call's headers and what it has queued. The caller has checked `hasRoom` and the deadline. */
