@@ -223,6 +223,25 @@ describe("a call of a channel", () => {
     });
   });
 
+  it("may be answered long after it was cancelled, which disturbs nobody", async () => {
+    await started(async ({ call, outcome }, peer, channel) => {
+      call.cancel();
+      await outcome;
+      for (let i = 0; i < 300; i++) {
+        const answer = channel.unaryCall("/a/b", [], Buffer.from("x"));
+        await peer.frameOf(FrameType.data, 3 + i * 2);
+        peer.send(unaryAnswer(3 + i * 2));
+        await answer;
+      }
+      peer.send(unaryAnswer(1));
+      const last = channel.unaryCall("/a/b", [], Buffer.from("x"));
+      await peer.frameOf(FrameType.data, 603);
+      peer.send(unaryAnswer(603));
+      await last;
+      expect(channel.counters).toMatchObject({ connectionsOpened: 1, protocolErrors: 0 });
+    });
+  });
+
   it("can be aborted by a signal, before or after it began", async () => {
     const controller = new AbortController();
     await started(

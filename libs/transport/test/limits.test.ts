@@ -282,7 +282,7 @@ describe("limits of one call end that call", () => {
     );
     expect((await peer.trailers(1)).fields?.["grpc-status"]).toBe("8");
     expect(test.server.counters.receiveBudgetExceeded).toBe(1);
-    expect([...test.server.connections][0]?.heldBytes).toBe(0);
+    expect([...test.server.connections][0]?.held.used).toBe(0);
     peer.send(unaryRequest(3));
     await peer.trailers(3);
   });
@@ -314,6 +314,27 @@ describe("limits of one call end that call", () => {
     peer.send(windowUpdate(1, 10_000));
     expect((await peer.trailers(1)).fields?.["grpc-status"]).toBe("0");
     expect(peer.body(1)).toHaveLength(2005);
+  });
+
+  it("what connections hold together is limited too, either way: 8", async () => {
+    await using test = await startServer({
+      maxTotalHeldBytes: 1000,
+      maxTotalQueuedBytes: 1000,
+      onCall: (call) => ({
+        onMessage: () => call.respond(Buffer.alloc(2000)),
+        onHalfClose: () => {},
+        onCancel: () => {},
+      }),
+    });
+    const begun = Buffer.concat([Buffer.of(0), u32(900), Buffer.alloc(600)]);
+    await using first = await connectRaw(test.port, [[SettingId.initialWindowSize, 0]]);
+    await using second = await connectRaw(test.port, [[SettingId.initialWindowSize, 0]]);
+    first.send(headers(1), data(1, begun), unaryRequest(3), ping("received"));
+    await first.frame("PING ACK", ({ type, flags }) => type === FrameType.ping && flags === 1);
+    second.send(headers(1), data(1, begun), unaryRequest(3));
+    expect((await second.trailers(1)).fields?.["grpc-status"]).toBe("8");
+    expect((await second.trailers(3)).fields?.["grpc-status"]).toBe("8");
+    expect(test.server.counters).toMatchObject({ receiveBudgetExceeded: 1, sendBudgetExceeded: 1 });
   });
 
   it("a stream that grants no window for too long is reset", async () => {
@@ -524,6 +545,20 @@ describe("limits of a channel", () => {
     answer(second, 3);
     answer(first, 1);
     await Promise.all(calls);
+  });
+
+  it("metadata above what the server announced is not sent", async () => {
+    await using server = await RawServer.listen([[SettingId.maxHeaderListSize, 2000]]);
+    await using channel = new Channel({ endpoint: { host: "127.0.0.1", port: server.port } });
+    const call = (bytes: number): Promise<unknown> =>
+      channel.unaryCall("/a/b", ["x", "y".repeat(bytes)], Buffer.from("x"));
+    await expect(call(1800)).rejects.toMatchObject({ code: 13, progress: "notSent" });
+    const small = call(1000);
+    const peer = await server.next();
+    await peer.frameOf(FrameType.data, 1);
+    await expect(call(1800)).rejects.toMatchObject({ code: 13, progress: "notSent" });
+    peer.send(rst(1, ErrorCode.cancel));
+    await expect(small).rejects.toMatchObject({ code: 1 });
   });
 
   it("a server that never sends SETTINGS is given up", async () => {

@@ -15,15 +15,23 @@ export function startChild(module: string, args: readonly string[] = []): Child 
     execArgv: ["--expose-gc"],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
+  // One listener each for the life of the child: questions come by the hundred.
+  const answers: unknown[] = [];
+  let waiting: PromiseWithResolvers<unknown> | undefined;
+  child.on("message", (message) => {
+    if (waiting === undefined) answers.push(message);
+    else waiting.resolve(message);
+    waiting = undefined;
+  });
+  child.once("exit", (code) => waiting?.reject(new Error(`${module} ended (${code})`)));
   return {
     pid: child.pid ?? -1,
-    ask: async (question) => {
-      const answer = Promise.race([
-        once(child, "message").then(([message]) => message),
-        once(child, "exit").then(([code]) => Promise.reject(new Error(`${module} ended (${code})`))),
-      ]);
+    ask: (question) => {
       if (question !== undefined) child.send(question as object);
-      return answer;
+      if (answers.length > 0) return Promise.resolve(answers.shift());
+      if (child.exitCode !== null) return Promise.reject(new Error(`${module} ended (${child.exitCode})`));
+      waiting = Promise.withResolvers();
+      return waiting.promise;
     },
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -26,6 +26,8 @@ export interface Report {
 }
 
 function round(value: number): string {
+  if (value < 0) return `−${round(-value)}`;
+  if (Number.isInteger(value) && value < 1000) return String(value);
   if (value >= 1000) return Math.round(value).toLocaleString("en-US");
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

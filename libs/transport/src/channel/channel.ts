@@ -222,7 +222,11 @@ export class Channel implements CallOwner, AsyncDisposable {
     const remainingMs = call.deadlineAt === undefined ? undefined : call.deadlineAt - performance.now();
     // The wheel ends it within milliseconds; until then it waits.
     if (remainingMs !== undefined && remainingMs <= 0) return false;
-    connection.start(call, remainingMs);
+    if (connection.isTooLarge(call)) {
+      queueMicrotask(() => call.failLocally(StatusCode.internal, "metadata is larger than the server takes"));
+    } else {
+      connection.start(call, remainingMs);
+    }
     return true;
   }
 

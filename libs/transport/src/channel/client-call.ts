@@ -49,6 +49,8 @@ export class ClientCall extends GrpcStream implements Expirable {
   /** Metadata of the request. */
   readonly metadata: RawMetadata;
   readonly deadlineAt: number | undefined;
+  previousDue: Expirable | undefined = undefined;
+  nextDue: Expirable | undefined = undefined;
   /** performance.now() until which the call may wait for a connection. */
   readonly holdUntil: number;
   readonly endsWithData = true;

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { formatTimeout } from "../grpc/timeout.ts";
 import { Indexing as Index, type Indexing } from "../hpack/encoder.ts";
@@ -32,6 +33,14 @@ const indexedNames: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
+/** What each field counts beyond its characters (RFC 9113, 6.5.2). */
+const ENTRY_OVERHEAD_BYTES = 32;
+/** Names, fixed values and overhead of the fields that every call has, a timeout included. */
+const COMMON_LIST_BYTES = 8 * ENTRY_OVERHEAD_BYTES + 120;
+
+/** A client of a proxy may make paths up. */
+const MAX_REMEMBERED_PATHS = 64;
+
 /** One connection to a server. */
 export class ClientConnection extends Connection {
   protected readonly peerIsServer = true;
@@ -39,6 +48,7 @@ export class ClientConnection extends Connection {
   readonly #options: ClientConnectionOptions;
   #nextStreamId = 1;
   #handedOverStreamId = 0;
+  readonly #commonFields = new Map<string, { readonly generation: number; readonly fields: Buffer }>();
   #isGoingAway = false;
   #isReady = false;
 
@@ -71,19 +81,23 @@ export class ClientConnection extends Connection {
     this.#handedOverStreamId = this.#nextStreamId - 2;
   }
 
+  /** Whether the server announced that it would refuse headers of this size (SETTINGS_MAX_HEADER_LIST_SIZE). */
+  isTooLarge(call: ClientCall): boolean {
+    const { maxHeaderListSize } = this.peerSettings;
+    if (maxHeaderListSize === Number.POSITIVE_INFINITY) return false;
+    const { authority, userAgent } = this.#options;
+    let bytes = COMMON_LIST_BYTES + call.path.length + authority.length + userAgent.length;
+    for (const text of call.metadata) bytes += text.length + ENTRY_OVERHEAD_BYTES / 2;
+    return bytes > maxHeaderListSize;
+  }
+
   /** Sends the call's headers and what it has queued. The caller has checked `hasRoom` and the deadline. */
   start(call: ClientCall, remainingMs: number | undefined): void {
     const streamId = this.#nextStreamId;
     this.#nextStreamId += 2;
-    const { scheme, authority, userAgent } = this.#options;
     const { encoder } = this;
     blockWriter.begin(encoder);
-    blockWriter.addIndexed(encoder, ":method", "POST", Index.incremental);
-    blockWriter.addIndexed(encoder, ":scheme", scheme, Index.incremental);
-    blockWriter.addIndexed(encoder, ":path", call.path, Index.incremental);
-    blockWriter.addIndexed(encoder, ":authority", authority, Index.incremental);
-    blockWriter.addIndexed(encoder, "content-type", "application/grpc", Index.incremental);
-    blockWriter.addIndexed(encoder, "te", "trailers", Index.incremental);
+    this.#addCommonFields(call.path);
     if (remainingMs !== undefined) {
       blockWriter.addIndexed(encoder, "grpc-timeout", formatTimeout(remainingMs), Index.without);
     }
@@ -94,14 +108,39 @@ export class ClientConnection extends Connection {
       agentGiven ||= name === "user-agent";
       blockWriter.addIndexed(encoder, name, call.metadata[i + 1] as string, indexing);
     }
-    if (!agentGiven) blockWriter.addIndexed(encoder, "user-agent", userAgent, Index.incremental);
+    if (!agentGiven) {
+      blockWriter.addIndexed(encoder, "user-agent", this.#options.userAgent, Index.incremental);
+    }
     this.counters.callsStarted++;
     this.addStream(call, streamId);
     this.out.writeHeaderBlock(streamId, blockWriter.buffer, blockWriter.length, false);
-    this.out.queuedBytes += call.queuedBytes;
+    this.queued.add(call.queuedBytes);
     if (call.queuedBytes > 0) this.out.enqueue(call);
     else if (call.endAfterQueue) call.writeEnd();
     if (streamId + 2 > MAX_STREAM_ID) this.#goAway();
+  }
+
+  /** The fields every call to a path has. They are soon all in the table, and then the same bytes again and again. */
+  #addCommonFields(path: string): void {
+    const { encoder } = this;
+    const known = this.#commonFields.get(path);
+    if (known !== undefined && known.generation === encoder.generation) {
+      blockWriter.addEncoded(known.fields);
+      return;
+    }
+    const { scheme, authority } = this.#options;
+    const { generation } = encoder;
+    const start = blockWriter.length;
+    blockWriter.addIndexed(encoder, ":method", "POST", Index.incremental);
+    blockWriter.addIndexed(encoder, ":scheme", scheme, Index.incremental);
+    blockWriter.addIndexed(encoder, ":path", path, Index.incremental);
+    blockWriter.addIndexed(encoder, ":authority", authority, Index.incremental);
+    blockWriter.addIndexed(encoder, "content-type", "application/grpc", Index.incremental);
+    blockWriter.addIndexed(encoder, "te", "trailers", Index.incremental);
+    if (generation !== encoder.generation) return;
+    if (this.#commonFields.size >= MAX_REMEMBERED_PATHS) this.#commonFields.clear();
+    const fields = Buffer.from(blockWriter.buffer.subarray(start, blockWriter.length));
+    this.#commonFields.set(path, { generation, fields });
   }
 
   protected isIdle(streamId: number): boolean {
@@ -127,7 +166,7 @@ export class ClientConnection extends Connection {
   }
 
   protected onGoaway(lastStreamId: number, _code: number, debug: string): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.snapshot()) {
       if (stream.id <= lastStreamId) continue;
       this.removeStream(stream, ClosedHow.resetByUs);
       (stream as ClientCall).onExcluded();

@@ -3,6 +3,8 @@ import { deadlines, type Expirable } from "../http2/deadline-wheel.ts";
 /** Ends the wait of one call at a moment, unless it is stopped before. */
 export class HoldTimer implements Expirable {
   deadlineAt: number | undefined = undefined;
+  previousDue: Expirable | undefined = undefined;
+  nextDue: Expirable | undefined = undefined;
   readonly onDeadline: () => void;
 
   constructor(onDeadline: () => void) {

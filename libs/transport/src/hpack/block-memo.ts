@@ -22,13 +22,8 @@ export class BlockMemo<T> {
   /** What `block[start, end)` means in this generation, if it was seen in it. */
   get(generation: number, block: Buffer, start: number, end: number): T | undefined {
     for (const slot of this.#slots) {
-      if (
-        slot.generation === generation &&
-        slot.length === end - start &&
-        slot.bytes.compare(block, start, end, 0, slot.length) === 0
-      ) {
-        return slot.value;
-      }
+      if (slot.generation !== generation || slot.length !== end - start) continue;
+      if (isEqual(slot.bytes, block, start, end)) return slot.value;
     }
     return undefined;
   }
@@ -51,4 +46,12 @@ export class BlockMemo<T> {
     block.copy(slot.bytes, 0, start, end);
     this.#next = (this.#next + 1) % SLOTS;
   }
+}
+
+/** Blocks are short: a loop of our own beats the way into native code. */
+function isEqual(bytes: Buffer, block: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (bytes[i - start] !== block[i]) return false;
+  }
+  return true;
 }

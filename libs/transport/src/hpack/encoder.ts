@@ -101,6 +101,7 @@ export class HpackEncoder {
   /** Position in `#entries` of the oldest live entry; the dead head is cut off now and then. */
   #oldest = 0;
   #inserted = 0;
+  #generation = 0;
   #size = 0;
   #maxSize: number;
   #announced: number;
@@ -118,7 +119,13 @@ export class HpackEncoder {
   setPeerLimit(limit: number): void {
     this.#maxSize = Math.min(limit, 4096);
     this.#lowest = Math.min(this.#lowest, this.#maxSize);
+    this.#generation++;
     this.#evictTo(this.#maxSize);
+  }
+
+  /** Changes with every insertion and size change: an encoded block of indices alone is good within one generation. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** The next block must begin with a size update, so that no ready-made block may be the next. */
@@ -166,6 +173,7 @@ export class HpackEncoder {
   #insert(key: string, size: number): void {
     this.#evictTo(this.#maxSize - size);
     this.#inserted++;
+    this.#generation++;
     this.#entries.push({ key, size });
     this.#numbers.set(key, this.#inserted);
     this.#size += size;

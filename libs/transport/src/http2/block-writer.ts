@@ -23,6 +23,13 @@ export class BlockWriter {
     this.length = encoder.encode(this.buffer, this.length, name, value, indexing);
   }
 
+  /** Adds fields that were encoded before, in the same generation of the same encoder. */
+  addEncoded(fields: Buffer): void {
+    this.#ensure(fields.length);
+    fields.copy(this.buffer, this.length);
+    this.length += fields.length;
+  }
+
   /** Adds pairs as `add` does. */
   addAll(metadata: readonly string[]): void {
     for (let i = 0; i < metadata.length; i += 2) this.add(metadata[i] as string, metadata[i + 1] as string);

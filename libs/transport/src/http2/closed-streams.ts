@@ -12,7 +12,7 @@ export const ClosedHow = {
 /** One of the values of {@link ClosedHow}. */
 export type ClosedHow = (typeof ClosedHow)[keyof typeof ClosedHow];
 
-const REMEMBERED = 64;
+const REMEMBERED = 256;
 
 /** Remembers how the last few streams of a connection ended. */
 export class ClosedStreams {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { DeadlineWheel } from "./deadline-wheel.ts";
+import { DeadlineWheel, type Expirable } from "./deadline-wheel.ts";
 
 describe("DeadlineWheel", () => {
   beforeEach(() => {
@@ -9,16 +9,22 @@ describe("DeadlineWheel", () => {
     vi.useRealTimers();
   });
 
-  function item(afterMs: number, log: number[]): { deadlineAt: number; onDeadline: () => void } {
-    return { deadlineAt: performance.now() + afterMs, onDeadline: () => log.push(afterMs) };
+  function due(afterMs: number, onDeadline: () => void): Expirable {
+    return {
+      deadlineAt: performance.now() + afterMs,
+      previousDue: undefined,
+      nextDue: undefined,
+      onDeadline,
+    };
   }
+  const item = (afterMs: number, log: number[]): Expirable => due(afterMs, () => log.push(afterMs));
 
   it("fires each deadline once, in order, never early and at most one slot late", () => {
     const wheel = new DeadlineWheel();
     const fired: { due: number; at: number }[] = [];
     for (const ms of [5, 1, 8000, 9000, 8192, 16_384, 17_000, 60_000, 100, 100.5, 0, 8191.9]) {
       const deadlineAt = performance.now() + ms;
-      wheel.add({ deadlineAt, onDeadline: () => fired.push({ due: deadlineAt, at: performance.now() }) });
+      wheel.add(due(ms, () => fired.push({ due: deadlineAt, at: performance.now() })));
     }
     vi.advanceTimersByTime(61_000);
     expect(fired).toHaveLength(12);
@@ -59,13 +65,12 @@ describe("DeadlineWheel", () => {
   it("takes new deadlines from inside a deadline", () => {
     const wheel = new DeadlineWheel();
     const log: number[] = [];
-    wheel.add({
-      deadlineAt: performance.now() + 10,
-      onDeadline: () => {
+    wheel.add(
+      due(10, () => {
         log.push(1);
         wheel.add(item(0, log));
-      },
-    });
+      }),
+    );
     vi.advanceTimersByTime(60);
     expect(log).toEqual([1, 0]);
   });

@@ -1,7 +1,9 @@
-/** Something that ends at a moment. */
+/** Something that ends at a moment. The links belong to the wheel. */
 export interface Expirable {
   /** performance.now() at which it ends. */
   readonly deadlineAt: number | undefined;
+  previousDue: Expirable | undefined;
+  nextDue: Expirable | undefined;
   onDeadline(): void;
 }
 
@@ -10,11 +12,12 @@ const SLOTS = 1024;
 
 /**
  * Deadlines of all calls of the process. Every call has its own, nearly all are cancelled, and so each must cost
- * next to nothing: a hashed wheel of sets, with one timer that sleeps until the next slot that is not empty.
+ * next to nothing: a hashed wheel of linked lists, with one timer that sleeps until the next slot that is not empty.
  * A deadline is noticed up to 8 ms late, never early.
  */
 export class DeadlineWheel {
-  readonly #slots: Set<Expirable>[] = Array.from({ length: SLOTS }, () => new Set());
+  /** Heads of rings: an empty slot's head is linked to itself. */
+  readonly #slots: Expirable[] = Array.from({ length: SLOTS }, createHead);
   #size = 0;
   #timer: NodeJS.Timeout | undefined = undefined;
   /** Absolute number of the slot that the timer waits for. */
@@ -22,10 +25,16 @@ export class DeadlineWheel {
   /** Absolute number of the last slot that was looked at. */
   #doneSlot = 0;
 
+  /** Enters an item that is in no wheel. */
   add(item: Expirable): void {
     if (item.deadlineAt === undefined) return;
     const slot = slotOf(item.deadlineAt);
-    this.#setOf(slot).add(item);
+    const head = this.#headOf(slot);
+    const last = head.previousDue ?? head;
+    item.previousDue = last;
+    item.nextDue = head;
+    last.nextDue = item;
+    head.previousDue = item;
     this.#size++;
     if (this.#timer === undefined) {
       this.#doneSlot = Math.floor(performance.now() / SLOT_MS) - 1;
@@ -36,16 +45,26 @@ export class DeadlineWheel {
     }
   }
 
+  /** Takes an item out, if it is in. */
   delete(item: Expirable): void {
-    if (item.deadlineAt === undefined || !this.#setOf(slotOf(item.deadlineAt)).delete(item)) return;
-    this.#size--;
-    if (this.#size > 0) return;
+    if (!this.#unlink(item) || this.#size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #setOf(slot: number): Set<Expirable> {
-    return this.#slots[slot % SLOTS] as Set<Expirable>;
+  #unlink(item: Expirable): boolean {
+    const { previousDue, nextDue } = item;
+    if (previousDue === undefined || nextDue === undefined) return false;
+    previousDue.nextDue = nextDue;
+    nextDue.previousDue = previousDue;
+    item.previousDue = undefined;
+    item.nextDue = undefined;
+    this.#size--;
+    return true;
+  }
+
+  #headOf(slot: number): Expirable {
+    return this.#slots[slot % SLOTS] as Expirable;
   }
 
   #sleepUntil(slot: number): void {
@@ -60,27 +79,37 @@ export class DeadlineWheel {
     const nowSlot = Math.floor(now / SLOT_MS);
     const due: Expirable[] = [];
     for (let slot = Math.max(this.#doneSlot + 1, nowSlot - SLOTS + 1); slot <= nowSlot; slot++) {
-      for (const item of this.#setOf(slot)) {
+      const head = this.#headOf(slot);
+      for (let item = head.nextDue; item !== undefined && item !== head; item = item.nextDue) {
         if (item.deadlineAt !== undefined && slotOf(item.deadlineAt) <= nowSlot) due.push(item);
       }
     }
     this.#doneSlot = nowSlot;
     this.#timer = undefined;
-    for (const item of due) this.#remove(item);
+    for (const item of due) this.#unlink(item);
     if (this.#size > 0) this.#sleepUntil(this.#nextSlot());
     for (const item of due) item.onDeadline();
   }
 
-  #remove(item: Expirable): void {
-    if (item.deadlineAt !== undefined && this.#setOf(slotOf(item.deadlineAt)).delete(item)) this.#size--;
-  }
-
   #nextSlot(): number {
     for (let slot = this.#doneSlot + 1; slot < this.#doneSlot + SLOTS; slot++) {
-      if (this.#setOf(slot).size > 0) return slot;
+      const head = this.#headOf(slot);
+      if (head.nextDue !== head) return slot;
     }
     return this.#doneSlot + SLOTS;
   }
+}
+
+function createHead(): Expirable {
+  const head: Expirable = {
+    deadlineAt: undefined,
+    previousDue: undefined,
+    nextDue: undefined,
+    onDeadline: () => {},
+  };
+  head.previousDue = head;
+  head.nextDue = head;
+  return head;
 }
 
 /** The first slot that begins at or after the moment: what is due in it is not early. */

@@ -2,6 +2,7 @@ import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { TransportCounters } from "../counters.ts";
 import { PREFIX_BYTES } from "../grpc/partial-message.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import { writeFrameHeader, writeU32 } from "./bytes.ts";
 import { DEFAULT_WINDOW, Flag, FRAME_HEADER_BYTES, FRAME_PAYLOAD_LIMIT, FrameType } from "./constants.ts";
 import type { GrpcStream } from "./grpc-stream.ts";
@@ -28,14 +29,15 @@ export class Outbound {
   /** HEADERS and DATA frames written so far. */
   callFrames = 0;
   /** Bytes waiting in the queues of all streams. */
-  queuedBytes = 0;
+  readonly #queued: ByteBudget;
   readonly #writer: SocketWriter;
   readonly #owner: OutboundOwner;
   readonly #ready: ReadyRing = new ReadyRing();
   #drained: GrpcStream[] = [];
 
-  constructor(socket: Socket, owner: OutboundOwner, counters: TransportCounters) {
+  constructor(socket: Socket, owner: OutboundOwner, queued: ByteBudget, counters: TransportCounters) {
     this.#owner = owner;
+    this.#queued = queued;
     this.#writer = new SocketWriter(
       socket,
       {
@@ -221,7 +223,7 @@ export class Outbound {
         const end = last && stream.endAfterQueue && stream.endsWithData;
         const position = this.#beginData(stream, bytes, end);
         queue.moveTo(this.#writer.output.chunk, position, bytes);
-        this.queuedBytes -= bytes;
+        this.#queued.remove(bytes);
         if (end) {
           stream.queue = undefined;
           this.#owner.onLocalEnd(stream);

@@ -38,6 +38,8 @@ export class ServerCall<C = unknown> extends GrpcStream implements Expirable {
   readonly metadata: RawMetadata;
   /** performance.now() at which `grpc-timeout` runs out. */
   readonly deadlineAt: number | undefined;
+  previousDue: Expirable | undefined = undefined;
+  nextDue: Expirable | undefined = undefined;
   /** The connection the call came in on. */
   readonly client: ServerConnection<C>;
   readonly endsWithData = false;

@@ -246,7 +246,7 @@ export class ServerConnection<C = unknown> extends Connection {
 
   /** Drops what a call has queued. */
   dropQueue(call: GrpcStream): void {
-    this.out.queuedBytes -= call.queuedBytes;
+    this.queued.remove(call.queuedBytes);
     call.queue = undefined;
   }
 

@@ -7,6 +7,7 @@ import {
 } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { createCounters, type TransportCounters } from "../counters.ts";
+import { ByteBudget } from "../http2/byte-budget.ts";
 import { CLIENT_PREFACE, SettingId } from "../http2/constants.ts";
 import { Heartbeat } from "../http2/heartbeat.ts";
 import type { KeepaliveOptions } from "../http2/keepalive.ts";
@@ -41,6 +42,10 @@ export interface ServerOptions<C> {
   readonly maxConcurrentStreams?: number;
   /** Connections at once, of any protocol; unlimited by default. */
   readonly maxConnections?: number;
+  /** As `limits.maxHeldBytes`, for all connections together; 512 MiB by default. */
+  readonly maxTotalHeldBytes?: number;
+  /** As `limits.maxQueuedBytes`, for all connections together; 512 MiB by default. */
+  readonly maxTotalQueuedBytes?: number;
   /** Our own pings; by default after 2 h of silence with 20 s for the answer. */
   readonly keepalive?: Partial<KeepaliveOptions>;
   /** How often clients may ping; by default every 5 s, and only while a call is open. */
@@ -58,6 +63,8 @@ export interface ServerOptions<C> {
   readonly counters?: TransportCounters;
   readonly onEvent?: (event: ServerEvent<C>) => void;
 }
+
+const DEFAULT_TOTAL_BYTES = 512 * 1024 * 1024;
 
 /** A gRPC server that hands out raw calls. Listens itself, or is fed with sockets. */
 export class Server<C = unknown> implements AsyncDisposable {
@@ -100,6 +107,8 @@ export class Server<C = unknown> implements AsyncDisposable {
       limits,
       keepalive,
       counters: this.counters,
+      totalHeld: new ByteBudget(options.maxTotalHeldBytes ?? DEFAULT_TOTAL_BYTES),
+      totalQueued: new ByteBudget(options.maxTotalQueuedBytes ?? DEFAULT_TOTAL_BYTES),
       settings: [[SettingId.maxConcurrentStreams, maxConcurrentStreams]],
       maxConcurrentStreams,
       pingPolicy: { minTimeMs: 5000, permitWithoutStreams: false, ...options.pingPolicy },

@@ -79,17 +79,14 @@ const serverTarget: Target = (input) => {
   });
   feed(input, (chunk) => connection.read(chunk));
   connection.out.flush();
-  for (const stream of [...connection.streams.values()]) stream.resume();
+  for (const stream of connection.streams.snapshot()) stream.resume();
   connection.out.flush();
   const state = connection.state.t;
   connection.tick(performance.now() + 1);
   connection.destroy("end of input");
   assert(connection.streams.size === 0, "streams survive their connection");
-  assert(connection.heldBytes === 0, `${connection.heldBytes} held bytes survive their connection`);
-  assert(
-    connection.out.queuedBytes === 0,
-    `${connection.out.queuedBytes} queued bytes survive their connection`,
-  );
+  assert(connection.held.used === 0, `${connection.held.used} held bytes survive their connection`);
+  assert(connection.queued.used === 0, `${connection.queued.used} queued bytes survive their connection`);
   assert(counters.callsStarted === counters.callsEnded, "calls started and ended differ");
   checkOutput(Buffer.concat(written));
   return describe(counters, state);
@@ -160,11 +157,8 @@ const clientTarget: Target = (input) => {
     calls.every((call, i) => ends[i] === (call.id === 0 ? 0 : 1)),
     `calls ended ${ends.join()} times`,
   );
-  assert(connection.heldBytes === 0, `${connection.heldBytes} held bytes survive their calls`);
-  assert(
-    connection.out.queuedBytes === 0,
-    `${connection.out.queuedBytes} queued bytes survive their connection`,
-  );
+  assert(connection.held.used === 0, `${connection.held.used} held bytes survive their calls`);
+  assert(connection.queued.used === 0, `${connection.queued.used} queued bytes survive their connection`);
   checkOutput(Buffer.concat(written).subarray(24));
   for (const call of calls) call.cancel();
   return describe(counters, `${state} ${codes.sort().join()}`);

@@ -1,0 +1,48 @@
+import { Buffer } from "node:buffer";
+import { Channel } from "@etcd-edge/transport";
+
+/*
+ * Child process: makes calls at a steady rate until it is killed, of sizes from nothing to 64 KiB, with deadlines, one
+ * in a hundred cancelled at once. Answers each message of its parent with what it did so far and its memory.
+ * Arguments: port, calls per second.
+ */
+const [port = 0, rate = 0] = process.argv.slice(2).map(Number);
+const TICK_MS = 5;
+const counts = { ok: 0, cancelled: 0, failed: 0, lastFailure: "" };
+const bodies = [0, 20, 100, 1000, 65_536].map((bytes) => Buffer.alloc(bytes, 1));
+const channel = new Channel({ endpoint: { host: "127.0.0.1", port }, maxConnections: 4 });
+const sink = {
+  onMessage: (): void => {},
+  onEnd: ({ code, message }: { code: number; message: string }): void => {
+    if (code === 0) counts.ok++;
+    else if (code === 1) counts.cancelled++;
+    else {
+      counts.failed++;
+      counts.lastFailure = `${code} ${message}`;
+    }
+  },
+};
+
+let made = 0;
+const started = performance.now();
+setInterval(() => {
+  const due = Math.floor(((performance.now() - started) / 1000) * rate);
+  for (; made < due; made++) {
+    // Large bodies are one in a hundred: the load is about calls, not bulk.
+    const body = bodies[made % 100 === 50 ? 4 : made % 4] ?? Buffer.alloc(0);
+    const metadata = ["token", `user-${made % 50}`];
+    const call = channel.open(
+      "/bench.Bench/Unary",
+      metadata,
+      { deadlineAt: performance.now() + 10_000 },
+      sink,
+    );
+    call.sendMessage(body, true);
+    if (made % 100 === 99) call.cancel();
+  }
+}, TICK_MS);
+
+process.on("message", () => {
+  globalThis.gc?.();
+  process.send?.({ ...counts, rss: process.memoryUsage().rss });
+});
