@@ -19,6 +19,8 @@ export interface ClientConnectionOptions extends Omit<ConnectionOptions, "settin
   readonly onReady: (connection: ClientConnection) => void;
   /** It takes no new calls any more. */
   readonly onGoingAway: (connection: ClientConnection) => void;
+  /** The server found that we ping too often. */
+  readonly onTooManyPings: () => void;
   /** A call ended or the limit rose: there may be room. */
   readonly onRoom: (connection: ClientConnection) => void;
   readonly onClosed: (connection: ClientConnection, reason: string) => void;
@@ -165,7 +167,8 @@ export class ClientConnection extends Connection {
     else this.endEarly(call);
   }
 
-  protected onGoaway(lastStreamId: number, _code: number, debug: string): void {
+  protected onGoaway(lastStreamId: number, code: number, debug: string): void {
+    if (code === ErrorCode.enhanceYourCalm && debug === "too_many_pings") this.#options.onTooManyPings();
     for (const stream of this.streams.snapshot()) {
       if (stream.id <= lastStreamId) continue;
       this.removeStream(stream, ClosedHow.resetByUs);

@@ -210,6 +210,8 @@ export abstract class GrpcStream {
         return;
       }
     }
+    // Whoever has ended a call does not listen any more, though its last words still wait for window.
+    if (this.discardsInput) return;
     let position = start;
     while (position < end && this.phase !== StreamPhase.aborted) {
       if (this.#partial === undefined && end - position >= PREFIX_BYTES) {
@@ -328,6 +330,8 @@ export abstract class GrpcStream {
   abstract onWritable(): void;
   /** Everything queued was framed and `endAfterQueue` was set: writes the end, if data could not carry it. */
   abstract writeEnd(): void;
+  /** What arrives is of no use any more. */
+  abstract readonly discardsInput: boolean;
   /** Whether END_STREAM goes on the last DATA frame (client) or on trailers (server). */
   abstract readonly endsWithData: boolean;
   /** Something is wrong with this call: ends it with a status, as the role does that. */
