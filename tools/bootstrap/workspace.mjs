@@ -49,7 +49,7 @@ function ensurePinnedNodeRuns() {
 
 /**
  * Runs a program with the pinned Node first on its PATH and our streams. SIGINT reaches the child by itself (same
- * process group); SIGTERM is passed on. Resolves with its exit code.
+ * process group); SIGTERM is passed on, also when only npm got it. Resolves with its exit code.
  */
 export function run(program, args, env = {}) {
   return new Promise((resolve) => {
@@ -66,8 +66,16 @@ export function run(program, args, env = {}) {
     });
     process.on("SIGINT", () => {});
     process.on("SIGTERM", () => child.kill("SIGTERM"));
+    // npm hands SIGTERM to its shell, which dies of it and tells nobody: notice that our parent is gone.
+    const parent = process.ppid;
+    const orphaned = setInterval(() => {
+      if (process.ppid !== parent) child.kill("SIGTERM");
+    }, 250);
     child.once("error", (error) => fail(`cannot run ${program}: ${error.message}`));
-    child.once("close", (code, signal) => resolve(code ?? (signal === null ? 1 : 130)));
+    child.once("close", (code, signal) => {
+      clearInterval(orphaned);
+      resolve(code ?? (signal === null ? 1 : 130));
+    });
   });
 }
 

@@ -29,6 +29,8 @@ import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import { createRoutes } from "./http/routes.ts";
 import { toListenError } from "./listen-error.ts";
 import { exposeCallCounters, exposeTransportCounters } from "./metrics.ts";
+import type { NamespacePolicy } from "./namespace/scoping.ts";
+import { createTransforms } from "./namespace/transforms.ts";
 import type { Config } from "./options.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
@@ -93,7 +95,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
-  const routes = createRoutes({ balancer, clientTls, metrics });
+  const routes = createRoutes({ balancer, clientTls, metrics, namespace: config.namespace });
   const http = createHttpServer(
     createRequestListener(routes, (error) => logger.warn("HTTP request failed", { error })),
   );
@@ -107,6 +109,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         upstreamWaitMs: config.upstreamWait,
         maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
         clock: systemClock,
+        findTransform: createTransforms(config.namespace, config.namespacePolicy as NamespacePolicy),
       }),
       onEvent: (event) => logServerEvent(event, logger),
     }),

@@ -250,6 +250,16 @@ export const options = {
     doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
     since: "edge",
   }),
+  namespacePolicy: stringOption({
+    flag: "namespace-policy",
+    default: "compatible",
+    doc: "what a namespace does to RPCs that etcd's proxy leaves alone: compatible lets them pass, strict scopes locks and elections and refuses what reaches beyond the namespace",
+    since: "edge",
+    check: (value) =>
+      value === "compatible" || value === "strict"
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--namespace-policy" flag: must be compatible or strict`,
+  }),
   upstreamWait: durationOption({
     flag: "upstream-wait",
     default: 2_000,

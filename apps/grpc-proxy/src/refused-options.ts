@@ -11,7 +11,6 @@ const refused: readonly (keyof Config & keyof typeof options)[] = [
   "experimentalLeasingPrefix",
   "experimentalSerializableOrdering",
   "listenCipherSuites",
-  "namespace",
   "resolverPrefix",
   "resolverTtl",
 ];

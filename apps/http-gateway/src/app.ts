@@ -22,7 +22,7 @@ import {
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
-import { Channel } from "@etcd-edge/transport";
+import { Channel, createCounters } from "@etcd-edge/transport";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
@@ -34,6 +34,7 @@ import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.t
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
+import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
@@ -72,6 +73,8 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const report = (error: unknown): void => logger.error("call failed", { error });
   const metrics = createMetrics("http-gateway");
   const readiness = createReadiness();
+  const counters = createCounters();
+  exposeTransportCounters(metrics, counters);
   const source = undo.use(createStaticSource(endpoints));
   const balancer = undo.use(
     new ChannelBalancer({
@@ -80,6 +83,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         new Channel({
           ...toChannelTarget(endpoint, clientTls),
           keepalive,
+          counters,
           backoff: { maxMs: maxReconnectMs },
           maxConnections: use === "streams" ? maxStreamConnections : 1,
           onState,
@@ -157,6 +161,8 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       metrics: doorMetrics,
     }),
   );
+  // So that the first request need not wait for it.
+  if (config.jsonProfile === "auto") void detected.current();
   logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
 
   const owned = undo.move();

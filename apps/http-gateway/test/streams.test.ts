@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import {
   create,
@@ -195,6 +195,21 @@ describe("unary calls", () => {
     outgoing.write('{"key":"Zm9v"}');
     expect((await firstChunk(outgoing)).text).toBe("{}");
     outgoing.destroy();
+  });
+
+  it("that are under way are answered while the gateway closes, and the connection is not kept", async () => {
+    const answered = Promise.withResolvers<void>();
+    const upstream = new FakeUpstream({ t: "answer", message: new Uint8Array() });
+    upstream.delay = answered.promise;
+    const { url, closeGently } = await start({ upstream });
+    const agent = new Agent({ keepAlive: true });
+    const answer = exchange(url, { method: "POST", path: "/v3/kv/range", body: "{}", agent });
+    await upstream.until(() => upstream.calls.length === 1);
+    const closed = closeGently();
+    answered.resolve();
+    expect((await answer).status).toBe(200);
+    await closed;
+    agent.destroy();
   });
 
   it("refuse a body over the limit with 413, whether it says its length or not", async () => {

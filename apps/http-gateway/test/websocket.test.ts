@@ -173,6 +173,13 @@ describe("credentials of a WebSocket", () => {
   });
 });
 
+it("opens for a page of an origin that is in --cors", async () => {
+  const url = await start({ upstream: new FakeUpstream(openWatch), cors: ["http://good.example"] });
+  const client = await open(`${url}/v3/watch`, [], { Origin: "http://good.example" });
+  client.socket.close();
+  expect(await client.closed).toBe(1005);
+});
+
 describe("a handshake that is none", () => {
   async function handshake(url: string, lines: readonly string[]): Promise<string> {
     const { hostname, port } = new URL(url);
@@ -204,7 +211,11 @@ describe("a handshake that is none", () => {
       "HTTP/1.1 421",
     ],
   ])("%s is refused", async (_, lines, status) => {
-    const url = await start({ upstream: new FakeUpstream(openWatch), hostWhitelist: ["x"] });
+    const url = await start({
+      upstream: new FakeUpstream(openWatch),
+      hostWhitelist: ["x"],
+      cors: ["http://good.example"],
+    });
     expect(await handshake(url, lines)).toMatch(new RegExp(`^${status}`));
   });
 });

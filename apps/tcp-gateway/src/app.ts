@@ -18,6 +18,7 @@ import {
   parseAdminAddress,
   type Service,
   startAdminServer,
+  systemClock,
 } from "@etcd-edge/runtime";
 import { checkEndpoints, checkListenAddress } from "./address-checks.ts";
 import { type GatewayConfig, type HealthCheck, hasExplicitEndpoints } from "./command.ts";
@@ -41,20 +42,22 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
   const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
+  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0;
   const tls = await readCheckTls(config);
   const endpoints = undo.use(
     await createConfiguredSource({
       ...config,
-      endpoints: config.discoverySrv === "" ? listed.endpoints : fallback,
+      endpoints: isDiscovered ? fallback : listed.endpoints,
+      discoveryUrls: config.discoveryUrl,
       ca: tls.ca,
       logger,
     }),
   );
-  const given = config.discoverySrv === "" ? listed.endpoints : endpoints.current().endpoints;
+  const given = isDiscovered ? endpoints.current().endpoints : listed.endpoints;
   // Names are looked up only once the texts are right, as etcd's gateway does.
   const reachable = listed.errors.length > 0 ? [] : await checkEndpoints(given, listen.value);
   const errors = [...listed.errors, ...listen.errors, ...reachable];
-  if (config.discoverySrv === "" && config.endpoints.length === 0) errors.push("no endpoints found");
+  if (!isDiscovered && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 
   const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
@@ -72,7 +75,14 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
       },
       activityOf: (endpoint) => gateway?.bytesFrom(endpoint) ?? 0,
       onTransition: (transition) => logTransition(logger, transition),
-      onRemoved: (endpoint) => logger.info("endpoint removed", { address: endpointAddress(endpoint) }),
+      onRemoved: (endpoint) => {
+        const graceMs = config.removedEndpointGracePeriod;
+        const closing = graceMs > 0 ? (gateway?.leave(endpoint, graceMs) ?? 0) : 0;
+        logger.info("endpoint removed", {
+          address: endpointAddress(endpoint),
+          "closing-connections": closing,
+        });
+      },
     }),
   );
 
@@ -81,7 +91,16 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
     await Gateway.listen(listen.value, {
       upstreams: upstreamsOf(pool, endpoints),
       dialTimeoutMs: config.dialTimeout,
-      maxConnections: config.maxConnections,
+      limits: {
+        maxConnections: config.maxConnections,
+        maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+        idleTimeoutMs: config.idleTimeout,
+      },
+      acceptsProxyHeader: config.acceptProxyProtocol,
+      sendsProxyHeader:
+        config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2,
+      reusePort: config.reusePort,
+      clock: systemClock,
       counters: createGatewayCounters(metrics, {
         open: () => gateway?.openConnections ?? 0,
         endpoints: () => pool.snapshot(),

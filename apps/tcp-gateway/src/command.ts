@@ -3,12 +3,12 @@ import {
   type Command,
   commonOptions,
   durationOption,
-  intOption,
   type OptionSpec,
   type OptionTable,
   type OptionValues,
   stringOption,
   stringsOption,
+  uintOption,
 } from "@etcd-edge/runtime";
 
 /** How an endpoint's health is looked at; see the README for what each finds out. */
@@ -34,13 +34,20 @@ type GatewayOptions = {
   readonly trustedCaFile: OptionSpec<"string">;
   readonly retryDelay: OptionSpec<"duration">;
   readonly dialTimeout: OptionSpec<"duration">;
+  readonly discoveryUrl: OptionSpec<"strings">;
   readonly dnsServers: OptionSpec<"strings">;
   readonly healthCheck: OptionSpec<"string">;
   readonly healthCheckInterval: OptionSpec<"duration">;
   readonly healthCheckTimeout: OptionSpec<"duration">;
   readonly healthCheckCertFile: OptionSpec<"string">;
   readonly healthCheckKeyFile: OptionSpec<"string">;
-  readonly maxConnections: OptionSpec<"int">;
+  readonly maxConnections: OptionSpec<"uint">;
+  readonly maxConnectionsPerAddress: OptionSpec<"uint">;
+  readonly idleTimeout: OptionSpec<"duration">;
+  readonly removedEndpointGracePeriod: OptionSpec<"duration">;
+  readonly acceptProxyProtocol: OptionSpec<"bool">;
+  readonly sendProxyProtocol: OptionSpec<"string">;
+  readonly reusePort: OptionSpec<"bool">;
 } & typeof commonOptions;
 
 const options: GatewayOptions = {
@@ -94,6 +101,18 @@ const options: GatewayOptions = {
     since: "edge",
     check: positive("dial-timeout"),
   }),
+  discoveryUrl: stringsOption({
+    flag: "discovery-url",
+    default: [],
+    doc: "comma separated URLs of etcd-edge discovery to follow the endpoints of, instead of SRV records",
+    since: "edge",
+    check: (value) => {
+      const wrong = value.find((url) => !/^https?:\/\/[^/]/.test(url) || !URL.canParse(url));
+      return wrong === undefined
+        ? undefined
+        : `invalid argument ${JSON.stringify(wrong)} for "--discovery-url" flag: must be an http or https URL`;
+    },
+  }),
   dnsServers: stringsOption({
     flag: "dns-servers",
     default: [],
@@ -136,12 +155,53 @@ const options: GatewayOptions = {
     doc: "path to the key of the certificate of health-check-cert-file",
     since: "edge",
   }),
-  maxConnections: intOption({
+  maxConnections: uintOption({
     flag: "max-connections",
     default: 0,
     doc: "most client connections at a time, further ones are closed at once; 0 means no limit",
     since: "edge",
-    check: notNegative("max-connections"),
+  }),
+  maxConnectionsPerAddress: uintOption({
+    flag: "max-connections-per-address",
+    default: 0,
+    doc: "most connections of one client address at a time, further ones are closed at once; 0 means no limit",
+    since: "edge",
+  }),
+  idleTimeout: durationOption({
+    flag: "idle-timeout",
+    default: 0,
+    doc: "close connections without a byte in either direction for so long; 0 means never",
+    since: "edge",
+    check: notNegative("idle-timeout"),
+  }),
+  removedEndpointGracePeriod: durationOption({
+    flag: "removed-endpoint-grace-period",
+    default: 0,
+    doc: "close the connections to an endpoint that left the set for good, spread over this time; 0 leaves them alone",
+    since: "edge",
+    check: notNegative("removed-endpoint-grace-period"),
+  }),
+  acceptProxyProtocol: boolOption({
+    flag: "accept-proxy-protocol",
+    default: false,
+    doc: "client connections begin with a PROXY protocol header of version 1 or 2; others are closed",
+    since: "edge",
+  }),
+  sendProxyProtocol: stringOption({
+    flag: "send-proxy-protocol",
+    default: "",
+    doc: "begin connections to endpoints with a PROXY protocol header: v1 or v2",
+    since: "edge",
+    check: (value) =>
+      ["", "v1", "v2"].includes(value)
+        ? undefined
+        : `invalid argument ${JSON.stringify(value)} for "--send-proxy-protocol" flag: must be v1 or v2`,
+  }),
+  reusePort: boolOption({
+    flag: "reuse-port",
+    default: false,
+    doc: "let several gateways listen on the address (SO_REUSEPORT), for restarts without a gap",
+    since: "edge",
   }),
   ...commonOptions,
 };

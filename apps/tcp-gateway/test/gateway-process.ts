@@ -10,7 +10,7 @@ export async function startGateway(
   args: readonly string[],
   { maxFiles }: { maxFiles?: number } = {},
 ): Promise<GatewayProcess> {
-  const command = [process.execPath, main, "start", "--listen-addr=127.0.0.1:0", ...args];
+  const command = [process.execPath, main, "start", "--listen-addr=127.0.0.1:0", ...args]; // the last flag counts
   const program =
     maxFiles === undefined
       ? startProgram(process.execPath, command.slice(1))

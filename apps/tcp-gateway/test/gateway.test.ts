@@ -20,7 +20,7 @@ async function readToEnd(socket: Socket): Promise<string> {
     text += chunk.toString("latin1");
   });
   socket.on("error", () => undefined);
-  await once(socket, "close");
+  await new Promise((resolve) => socket.once("close", resolve)); // not events.once, which rejects on errors
   return text;
 }
 

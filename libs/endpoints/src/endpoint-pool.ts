@@ -4,6 +4,7 @@ import type { EndpointSet, EndpointSource } from "./endpoint-set.ts";
 import type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";
 import { EndpointMonitor, type MonitorOptions } from "./health/endpoint-monitor.ts";
 import type { Probe } from "./health/probe.ts";
+import { forgetHost } from "./lookup-host.ts";
 import { Picker, type RandomSource, type Standing } from "./picker.ts";
 
 export type EndpointTransition = {
@@ -95,6 +96,7 @@ export class EndpointPool implements AsyncDisposable {
 
   /** A dial to a picked endpoint failed. Not for errors of our own host, see `isLocalError`. */
   reportUnreachable(endpoint: Endpoint, error: string): void {
+    forgetHost(endpoint.host);
     this.#monitors.get(endpointKey(endpoint))?.reportUnreachable(error);
   }
 

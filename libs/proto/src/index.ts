@@ -315,3 +315,7 @@ export { GrpcStatus, type GrpcStatusCode, type GrpcStatusName } from "./grpc-sta
 export { findRpc, type HttpRoute, type Rpc, type RpcKind, rpcOf, rpcs } from "./rpcs.ts";
 export { type RpcPath, type ServiceName, services } from "./services.ts";
 export { type SchemaVersion, schemaVersions, sinceOf } from "./since.ts";
+export { toCanonical } from "./wire/canonical.ts";
+export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
+export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
+export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";

@@ -229,6 +229,6 @@ function blot(text: string): string {
   return text
     .replaceAll(/"(cluster_id|member_id|raft_term)":\d+/g, '"$1":0')
     .replaceAll(/"(ClusterID|MemberID|RaftTerm)" : \d+/g, '"$1" : 0')
-    .replaceAll(/\b[0-9a-f]{15,16}\b/g, "<id>")
+    .replaceAll(/\b[0-9a-f]{11,16}\b/g, "<id>")
     .replaceAll(/remaining\(\d+s\)/g, "remaining(<s>)");
 }

@@ -11,10 +11,6 @@ interface CallOutcome {
 export type AskUpstream = (path: string, payload: Uint8Array, timeoutMs: number) => Promise<CallOutcome>;
 
 const timeoutMs = 1_000;
-const probe: Uint8Array = toBinary(
-  RangeRequestSchema,
-  create(RangeRequestSchema, { key: new TextEncoder().encode("a") }),
-);
 
 /**
  * Refusals that only an etcd with a leader and auth gives: it serves, though not this nameless question. etcd's own
@@ -27,12 +23,14 @@ const refusals: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * `/health`: 200 while etcd answers a linearizable read of the key `a` within a second, else 503. Bodies as etcd 3.5
+ * `/health`: 200 while etcd answers a linearizable read of the key `a` in the namespace within a second, else 503. Bodies as etcd 3.5
  * and newer write them, the newline after a failure included.
  */
-export function createHealthHandler(ask: AskUpstream): HttpHandler {
-  return async (request, response) => {
-    if (request.method !== "GET") {
+export function createHealthHandler(ask: AskUpstream, namespace: string): HttpHandler {
+  const request = create(RangeRequestSchema, { key: Buffer.from(`${namespace}a`) });
+  const probe = toBinary(RangeRequestSchema, request);
+  return async (asked, response) => {
+    if (asked.method !== "GET") {
       response.setHeader("allow", "GET");
       sendText(response, 405, "Method Not Allowed\n");
       return;

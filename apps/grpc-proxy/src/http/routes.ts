@@ -12,6 +12,8 @@ export function createRoutes(options: {
   balancer: ChannelBalancer;
   clientTls: ClientTls | undefined;
   metrics: Metrics;
+  /** `--namespace`: the key that health asks for lies in it. */
+  namespace: string;
 }): Map<string, HttpHandler> {
   const { balancer, clientTls, metrics } = options;
   const ask: AskUpstream = async (path, payload, timeoutMs) => {
@@ -29,7 +31,7 @@ export function createRoutes(options: {
     }
   };
   return new Map<string, HttpHandler>([
-    ["/health", createHealthHandler(ask)],
+    ["/health", createHealthHandler(ask, options.namespace)],
     ["/metrics", createEtcdMetricsHandler({ pick: () => balancer.pick()?.endpoint, tls: clientTls })],
     [
       "/proxy/metrics",

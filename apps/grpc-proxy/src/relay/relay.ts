@@ -3,6 +3,7 @@ import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import type { ServerCall, ServerSink } from "@etcd-edge/transport";
 import type { CallCounters } from "./call-counters.ts";
+import type { FindTransform } from "./call-transform.ts";
 import { SingleRequestCall } from "./single-request-call.ts";
 import { StreamingCall } from "./streaming-call.ts";
 
@@ -15,6 +16,7 @@ export interface RelayContext {
   /** Largest request that is sent to etcd. */
   readonly maxSendBytes: number;
   readonly clock: Clock;
+  readonly findTransform: FindTransform;
 }
 
 /**
@@ -26,9 +28,15 @@ export function createRelay(context: RelayContext): (call: ServerCall) => Server
   return (call) => {
     const rpc = findRpc(call.path);
     const record = context.counters.start(rpc, call.path);
+    const transform = context.findTransform(call.path);
+    if (transform?.refusal !== undefined) {
+      record.end(transform.refusal.code);
+      call.end(transform.refusal);
+      return deaf;
+    }
     return isSingleRequest(rpc)
-      ? new SingleRequestCall(context, rpc, call, record)
-      : new StreamingCall(context, call, record);
+      ? new SingleRequestCall(context, rpc, call, record, transform)
+      : new StreamingCall(context, call, record, transform);
   };
 }
 
@@ -36,3 +44,6 @@ export function createRelay(context: RelayContext): (call: ServerCall) => Server
 function isSingleRequest(rpc: Rpc | undefined): rpc is Rpc {
   return rpc !== undefined && rpc.kind !== "bidi";
 }
+
+/** For a call that was answered before it said anything. */
+const deaf: ServerSink = { onMessage: () => {}, onHalfClose: () => {}, onCancel: () => {} };

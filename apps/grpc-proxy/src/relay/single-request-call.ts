@@ -12,6 +12,7 @@ import {
   StatusCode,
 } from "@etcd-edge/transport";
 import type { CallRecord } from "./call-counters.ts";
+import { type CallTransform, transformAnswer, transformRequest } from "./call-transform.ts";
 import { codeOfCancel } from "./cancel-code.ts";
 import { holdForUpstream } from "./hold.ts";
 import { isRead } from "./reads.ts";
@@ -27,10 +28,10 @@ import type { RelayContext } from "./relay.ts";
  *                        └───────── held ──── time is over ─────▶ over (14)
  */
 type Phase =
-  | { readonly t: "collecting"; readonly request: Buffer | undefined }
+  | { readonly t: "collecting"; readonly request: Uint8Array | undefined }
   | {
       readonly t: "upstream";
-      readonly request: Buffer;
+      readonly request: Uint8Array;
       readonly upstream: Upstream;
       readonly call: ClientCall;
     }
@@ -43,17 +44,25 @@ export class SingleRequestCall implements ServerSink {
   readonly #rpc: Rpc;
   readonly #downstream: ServerCall;
   readonly #record: CallRecord;
+  readonly #transform: CallTransform | undefined;
   #phase: Phase = { t: "collecting", request: undefined };
   /** Endpoints that provably did not take the call. Made only when there is one. */
   #tried: Set<Upstream> | undefined;
   #holdUntilMs = 0;
   #hasAnswered = false;
 
-  constructor(context: RelayContext, rpc: Rpc, downstream: ServerCall, record: CallRecord) {
+  constructor(
+    context: RelayContext,
+    rpc: Rpc,
+    downstream: ServerCall,
+    record: CallRecord,
+    transform: CallTransform | undefined,
+  ) {
     this.#context = context;
     this.#rpc = rpc;
     this.#downstream = downstream;
     this.#record = record;
+    this.#transform = transform;
   }
 
   onMessage(payload: Buffer): void {
@@ -61,11 +70,20 @@ export class SingleRequestCall implements ServerSink {
     if (this.#phase.t !== "collecting") return;
     if (this.#phase.request !== undefined) {
       this.#end(StatusCode.internal, "the call has more than one request message");
-    } else if (payload.length > this.#context.maxSendBytes) {
+    } else {
+      this.#takeRequest(payload);
+    }
+  }
+
+  #takeRequest(payload: Buffer): void {
+    const transformed = transformRequest(this.#transform, payload);
+    if (transformed.t === "refused") {
+      this.#end(transformed.refusal.code, transformed.refusal.message);
+    } else if (transformed.bytes.length > this.#context.maxSendBytes) {
       // What etcd itself says past --max-request-bytes; its Go proxy says 8 here.
       this.#end(StatusCode.invalidArgument, "etcdserver: request is too large");
     } else {
-      this.#phase = { t: "collecting", request: payload };
+      this.#phase = { t: "collecting", request: transformed.bytes };
     }
   }
 
@@ -92,7 +110,7 @@ export class SingleRequestCall implements ServerSink {
     if (this.#phase.t === "upstream") this.#phase.call.resume();
   }
 
-  #forward(request: Buffer, failure: Outcome | undefined): void {
+  #forward(request: Uint8Array, failure: Outcome | undefined): void {
     const upstream = this.#context.balancer.pick(this.#tried);
     if (upstream === undefined) {
       this.#hold(request, failure);
@@ -105,7 +123,7 @@ export class SingleRequestCall implements ServerSink {
     call.sendMessage(request, true);
   }
 
-  #hold(request: Buffer, failure: Outcome | undefined): void {
+  #hold(request: Uint8Array, failure: Outcome | undefined): void {
     if (performance.now() >= this.#holdUntilMs) {
       this.#end(StatusCode.unavailable, failure?.message ?? "no etcd endpoint is available");
       return;
@@ -128,7 +146,8 @@ export class SingleRequestCall implements ServerSink {
       if (this.#phase.t !== "upstream") return;
       this.#hasAnswered = true;
       this.#record.counts.sent++;
-      if (!this.#downstream.sendMessage(payload)) call.pause();
+      const answer = transformAnswer(this.#transform, payload, call);
+      if (answer !== undefined && !this.#downstream.sendMessage(answer)) call.pause();
     },
     onEnd: (outcome: Outcome): void => {
       if (this.#phase.t !== "upstream") return;

@@ -11,6 +11,7 @@ import {
   StatusCode,
 } from "@etcd-edge/transport";
 import type { CallRecord } from "./call-counters.ts";
+import { type CallTransform, transformAnswer, transformRequest } from "./call-transform.ts";
 import { codeOfCancel } from "./cancel-code.ts";
 import type { RelayContext } from "./relay.ts";
 
@@ -34,17 +35,24 @@ export class StreamingCall implements ServerSink {
   readonly #context: RelayContext;
   readonly #downstream: ServerCall;
   readonly #record: CallRecord;
+  readonly #transform: CallTransform | undefined;
   readonly #tried = new Set<Upstream>();
   #phase: Phase = { t: "over" };
   /** Nothing once the call is bound, or the client has sent too much to keep. */
-  #replay: Buffer[] | undefined = [];
+  #replay: Uint8Array[] | undefined = [];
   #replayBytes = 0;
   #isHalfClosed = false;
 
-  constructor(context: RelayContext, downstream: ServerCall, record: CallRecord) {
+  constructor(
+    context: RelayContext,
+    downstream: ServerCall,
+    record: CallRecord,
+    transform: CallTransform | undefined,
+  ) {
     this.#context = context;
     this.#downstream = downstream;
     this.#record = record;
+    this.#transform = transform;
     this.#connect("no etcd endpoint is available");
   }
 
@@ -52,16 +60,20 @@ export class StreamingCall implements ServerSink {
     if (this.#phase.t === "over") return;
     this.#record.counts.received++;
     const { call } = this.#phase;
-    if (payload.length > this.#context.maxSendBytes) {
+    const transformed = transformRequest(this.#transform, payload);
+    if (transformed.t === "refused") {
+      call.cancel();
+      this.#end(transformed.refusal);
+    } else if (transformed.bytes.length > this.#context.maxSendBytes) {
       call.cancel();
       this.#end({ code: StatusCode.invalidArgument, message: "etcdserver: request is too large" });
-      return;
+    } else {
+      this.#keep(transformed.bytes);
+      if (!call.sendMessage(transformed.bytes)) this.#downstream.pause();
     }
-    this.#keep(payload);
-    if (!call.sendMessage(payload)) this.#downstream.pause();
   }
 
-  #keep(payload: Buffer): void {
+  #keep(payload: Uint8Array): void {
     this.#replayBytes += payload.length;
     if (this.#replayBytes > maxReplayBytes) this.#replay = undefined;
     this.#replay?.push(payload);
@@ -111,7 +123,8 @@ export class StreamingCall implements ServerSink {
     onMessage: (payload: Buffer, call: ClientCall): void => {
       if (this.#phase.t === "over") return;
       this.#record.counts.sent++;
-      if (!this.#downstream.sendMessage(payload)) call.pause();
+      const answer = transformAnswer(this.#transform, payload, call);
+      if (answer !== undefined && !this.#downstream.sendMessage(answer)) call.pause();
     },
     onDrain: (): void => this.#downstream.resume(),
     onEnd: (outcome: Outcome): void => {

@@ -81,6 +81,18 @@ describe("JSON of both profiles", () => {
     }
   });
 
+  it("takes the member declared last of two of one oneof in v1, and refuses both in v2", () => {
+    const document = parseJson(
+      Buffer.from('{"success":[{"request_put":{"key":"Zg=="},"request_range":{}}]}'),
+    );
+    const message = decodeV1(TxnRequestSchema, document, "quoted");
+    const back = fromBinary(TxnRequestSchema, toBinary(TxnRequestSchema, message as never));
+    expect(back.success[0]?.request.case).toBe("requestPut");
+    expect(() => decodeV2(TxnRequestSchema, document)).toThrow(
+      'proto: (line 1:43): error parsing "request_range", oneof etcdserverpb.RequestOp.request is already set',
+    );
+  });
+
   it("words an unknown enum name as the golang/protobuf of the release does", () => {
     const document = parseJson(Buffer.from('{"filters":["BOGUS"]}'));
     expect(() => decodeV1(WatchCreateRequestSchema, document, "plain")).toThrow(

@@ -5,6 +5,7 @@ import {
   type Server,
   type ServerOptions,
   type ServerResponse,
+  STATUS_CODES,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -130,13 +131,34 @@ function onUpgrade(
   socket.on("error", () => socket.destroy());
   const decision = decide(options.front, request);
   if (decision.t === "pass" && decision.path.startsWith("/v3/")) {
-    options.webSockets.upgrade(request, socket, head, { path: decision.path, baseHeaders: decision.headers });
+    if (isForeignPage(request, decision.headers)) {
+      answerSocket(socket, 403, "This origin may not open WebSockets here, see --cors.\n");
+      return;
+    }
+    options.webSockets.upgrade(request, socket, head, {
+      path: decision.path,
+      baseHeaders: decision.headers,
+    });
     return;
   }
-  const status = decision.t === "answer" ? decision.status : 404;
-  const body = decision.t === "answer" ? decision.body : "404 page not found\n";
-  socket.end(
-    `HTTP/1.1 ${status} \r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Connection: close\r\n\r\n${body}`,
-  );
+  if (decision.t === "answer") answerSocket(socket, decision.status, decision.body);
+  else answerSocket(socket, 404, "404 page not found\n");
+}
+
+/**
+ * A page of an origin that is not in `--cors`. Browsers let every page open a WebSocket and send the cookie that holds
+ * the token along: the answer to a handshake is the only place to stop it.
+ */
+function isForeignPage(request: IncomingMessage, corsHeaders: readonly string[]): boolean {
+  return request.headers.origin !== undefined && !corsHeaders.includes("Access-Control-Allow-Origin");
+}
+
+function answerSocket(socket: Duplex, status: number, body: string): void {
+  const headers = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "Content-Type: text/plain; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  socket.end(`${headers.join("\r\n")}\r\n\r\n${body}`);
 }

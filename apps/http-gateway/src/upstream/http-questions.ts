@@ -16,16 +16,24 @@ export interface HttpQuestions {
   get(path: string): Promise<DoorAnswer | undefined>;
 }
 
-/** @param origins URLs of the endpoints without a path, e.g. `http://127.0.0.1:2379`, in order of preference */
+/** @param origins URLs of the endpoints without a path, e.g. `http://127.0.0.1:2379`; all are asked at once */
 export function createHttpQuestions(origins: readonly string[], tls: ClientTls | undefined): HttpQuestions {
   const askAll = async (method: string, path: string, body: string): Promise<DoorAnswer | undefined> => {
-    for (const origin of origins) {
-      const answer = await ask(new URL(path, origin), { method, body, tls });
-      if (answer !== undefined) return answer;
+    const answers = origins.map(async (origin) => await ask(new URL(path, origin), { method, body, tls }));
+    try {
+      return await Promise.any(answers.map(orThrow));
+    } catch {
+      // Nobody answered.
+      return undefined;
     }
-    return undefined;
   };
   return { post: (path, body) => askAll("POST", path, body), get: (path) => askAll("GET", path, "") };
+}
+
+async function orThrow(answer: Promise<DoorAnswer | undefined>): Promise<DoorAnswer> {
+  const found = await answer;
+  if (found === undefined) throw new Error("no answer");
+  return found;
 }
 
 async function ask(

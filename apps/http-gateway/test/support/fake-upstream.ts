@@ -39,6 +39,8 @@ const responseHeaders: Metadata = ["content-type", "application/grpc"];
 export class FakeUpstream implements Upstream {
   script: Script;
   readonly calls: SeenCall[] = [];
+  /** What unary calls wait for before they are answered. */
+  delay: Promise<void> = Promise.resolve();
   /** Messages that were received from streams so far. */
   taken = 0;
   readonly #waiting = new Set<() => void>();
@@ -50,6 +52,7 @@ export class FakeUpstream implements Upstream {
   async unary(call: UpstreamCall, request: Uint8Array): Promise<{ message: Uint8Array; headers: Metadata }> {
     this.#see(call).messages.push(request);
     const { script } = this;
+    await this.delay;
     if (script.t === "answer") return { message: script.message, headers: responseHeaders };
     if (script.t === "error") throw new UpstreamError(script);
     throw new Error("this script is for streams");

@@ -2,7 +2,13 @@ import { type Endpoint, type EndpointHealth, endpointAddress } from "@etcd-edge/
 import type { Metrics } from "@etcd-edge/runtime";
 
 /** Why a client connection was closed without having reached an endpoint. */
-type RefusalReason = "no-endpoint" | "limit" | "local-failure" | "draining";
+export type RefusalReason =
+  | "no-endpoint"
+  | "limit"
+  | "address-limit"
+  | "proxy-header"
+  | "local-failure"
+  | "ended";
 
 /** What the gateway counts. Plain numbers where bytes flow, read when somebody asks for metrics. */
 export type GatewayCounters = {

@@ -1,12 +1,22 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { type Endpoint, endpointAddress, endpointKey } from "@etcd-edge/endpoints";
-import { ConfigError, formatHostPort, type HostPort, type Logger, type Service } from "@etcd-edge/runtime";
+import {
+  type Clock,
+  ConfigError,
+  formatHostPort,
+  type HostPort,
+  type Logger,
+  type Service,
+} from "@etcd-edge/runtime";
+import { encodeProxyHeader, type ProxiedConnection } from "../proxy-protocol/proxy-header.ts";
+import { type ProxiedStart, readProxyHeader } from "../proxy-protocol/read-proxy-header.ts";
 import { BufferPool } from "../pump/buffer-pool.ts";
 import { Direction } from "../pump/direction.ts";
 import { startRelay } from "../pump/relay.ts";
-import { dialAny, keepAliveMs } from "./dial.ts";
-import type { GatewayCounters } from "./gateway-metrics.ts";
+import { type Connection, type ConnectionLimits, Connections } from "./connections.ts";
+import { type DialResult, dialAny, keepAliveMs } from "./dial.ts";
+import type { GatewayCounters, RefusalReason } from "./gateway-metrics.ts";
 
 /** Whom to connect to, and what became of it. */
 type Upstreams = {
@@ -18,11 +28,20 @@ type Upstreams = {
 export type GatewayOptions = {
   readonly upstreams: Upstreams;
   readonly dialTimeoutMs: number;
-  /** 0: no limit. */
-  readonly maxConnections: number;
+  readonly limits: ConnectionLimits;
+  /** Clients must begin with a PROXY header. */
+  readonly acceptsProxyHeader: boolean;
+  /** Endpoints are sent a PROXY header of this version. */
+  readonly sendsProxyHeader: 1 | 2 | undefined;
+  /** Several processes may listen on the address at a time (SO_REUSEPORT). */
+  readonly reusePort: boolean;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
+  readonly clock: Clock;
 };
+
+/** A proxy in front of us sends its header at once. */
+const proxyHeaderTimeoutMs = 5_000;
 
 /** How many connections wait for the process to take them, as Go asks for. The kernel has the last word. */
 const backlog = 4096;
@@ -30,22 +49,24 @@ const backlog = 4096;
 /**
  * The listener and the connections behind it.
  *
- *    accepted ──▶ dialing ──connected──▶ relaying ──both ends closed──▶ gone
- *        │           │ nobody, local failure                              ▲
- *        └──limit────┴──────────── closed at once, no bytes ──────────────┘
+ *    accepted ──▶ (PROXY header) ──▶ dialing ──connected──▶ relaying ──both ends closed──▶ gone
+ *        │              │ none          │ nobody, local failure                              ▲
+ *        └──limit───────┴───────────────┴──────────── closed at once, no bytes ──────────────┘
  */
 export class Gateway implements Service {
   readonly #options: GatewayOptions;
   readonly #pool = new BufferPool();
   readonly #server: Server;
-  readonly #open = new Map<Socket, { destroy(): void }>();
+  readonly #connections: Connections;
   readonly #received = new Map<string, { bytes: number }>();
   readonly #closed: Promise<unknown>;
-  #idleWaiters: (() => void)[] = [];
-  #isDraining = false;
+  /** Connections whose PROXY header is awaited. */
+  readonly #arriving = new Set<Socket>();
+  #isEnded = false;
 
   private constructor(options: GatewayOptions) {
     this.#options = options;
+    this.#connections = new Connections(options.limits, options.clock);
     this.#server = createServer(
       {
         allowHalfOpen: true,
@@ -63,7 +84,8 @@ export class Gateway implements Service {
   static async listen({ host, port }: HostPort, options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options);
     const server = gateway.#server;
-    server.listen(host === "" ? { port, backlog } : { host, port, backlog });
+    const { reusePort } = options;
+    server.listen({ port, backlog, reusePort, ...(host === "" ? {} : { host }) });
     try {
       await once(server, "listening");
     } catch (error) {
@@ -86,7 +108,7 @@ export class Gateway implements Service {
   }
 
   get openConnections(): number {
-    return this.#open.size;
+    return this.#connections.size;
   }
 
   /** Bytes ever received from an endpoint: a number that changes is a sign of life. */
@@ -94,40 +116,107 @@ export class Gateway implements Service {
     return this.#received.get(endpointKey(endpoint))?.bytes ?? 0;
   }
 
+  /** Closes the connections to an endpoint that left, spread over `withinMs`. Answers how many there are. */
+  leave(endpoint: Endpoint, withinMs: number): number {
+    this.#received.delete(endpointKey(endpoint));
+    return this.#connections.closeThoseTo(endpoint, withinMs, Math.random);
+  }
+
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopAccepting();
+    this.#options.logger.info("stopped accepting connections", {
+      "open-connections": this.#connections.size,
+    });
     const cut = new Promise<void>((resolve) => {
       if (deadline.aborted) resolve();
       else deadline.addEventListener("abort", () => resolve(), { once: true });
     });
-    await Promise.race([this.#whenIdle(), cut]);
+    await Promise.race([this.#connections.empty(), cut]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
     this.#stopAccepting();
-    for (const connection of [...this.#open.values()]) connection.destroy();
-    await Promise.all([this.#whenIdle(), this.#closed]);
+    for (const socket of this.#arriving) socket.destroy();
+    this.#connections.destroyAll();
+    await Promise.all([this.#connections.empty(), this.#closed]);
+    this.#connections[Symbol.dispose]();
   }
 
   #stopAccepting(): void {
-    this.#isDraining = true;
     if (this.#server.listening) this.#server.close();
   }
 
-  #whenIdle(): Promise<void> {
-    if (this.#open.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
-  }
-
   async #serve(accepted: Socket): Promise<void> {
-    const { upstreams, dialTimeoutMs, counters, logger } = this.#options;
+    const { counters, acceptsProxyHeader } = this.#options;
     counters.accepted();
     accepted.on("error", () => undefined); // its close is handled wherever it is then
-    if (!this.#admit(accepted)) return;
+    const start = acceptsProxyHeader ? await this.#readHeader(accepted) : undefined;
+    if (acceptsProxyHeader && start === undefined) {
+      this.#refuse(accepted, "proxy-header");
+      return;
+    }
+    const ends = start?.connection ?? endsOf(accepted);
+    // While draining, what was accepted in the last moment is served like what came before.
+    const connection = this.#isEnded ? "ended" : this.#connections.admit(accepted, ends.sourceAddress);
+    if (typeof connection === "string") {
+      this.#refuse(accepted, connection);
+      return;
+    }
+    try {
+      await this.#carry(connection, ends, start?.rest);
+    } finally {
+      this.#connections.forget(connection);
+    }
+  }
+
+  async #readHeader(accepted: Socket): Promise<ProxiedStart | undefined> {
+    this.#arriving.add(accepted);
+    try {
+      return await readProxyHeader(accepted, proxyHeaderTimeoutMs);
+    } finally {
+      this.#arriving.delete(accepted);
+    }
+  }
+
+  /** From admission to the end of both sides. `rest`: bytes read from the client already. */
+  async #carry(connection: Connection, ends: ProxiedConnection, rest: Buffer | undefined): Promise<void> {
+    const { counters, logger, sendsProxyHeader } = this.#options;
+    const { accepted } = connection;
     const fromClient = new Direction(this.#pool, (count) => {
       counters.fromClients += count;
     });
-    let fromUpstream = fromClient; // replaced by each attempt
+    const { result, fromUpstream } = await this.#dial(accepted);
+    if (result.t !== "connected") {
+      if (result.t === "local-failure") logger.warn("failed to dial, this host is out of resources", result);
+      this.#refuse(accepted, result.t === "nobody" ? "no-endpoint" : "local-failure");
+      return;
+    }
+    const { socket: upstream, endpoint } = result;
+    if (accepted.destroyed) {
+      upstream.destroy(); // cut while dialing
+      return;
+    }
+    if (sendsProxyHeader !== undefined) upstream.write(encodeProxyHeader(ends, sendsProxyHeader));
+    if (rest !== undefined && rest.length > 0) upstream.write(rest);
+    const relay = startRelay({
+      accepted,
+      isReadBefore: rest !== undefined,
+      upstream,
+      fromClient,
+      fromUpstream,
+    });
+    const moved = (): number => fromClient.bytes + fromUpstream.bytes;
+    connection.state = { t: "relaying", carrier: { endpoint, moved, destroy: () => relay.destroy() } };
+    if (logger.isEnabled("debug")) {
+      logger.debug("connected", { address: endpointAddress(endpoint), client: ends.sourceAddress });
+    }
+    await relay.closed;
+  }
+
+  async #dial(accepted: Socket): Promise<{ result: DialResult; fromUpstream: Direction }> {
+    const { upstreams, dialTimeoutMs, counters } = this.#options;
+    let fromUpstream = new Direction(this.#pool, () => undefined); // replaced by each attempt
     const result = await dialAny({
       pick: (tried) => (accepted.destroyed ? undefined : upstreams.pick(tried)),
       timeoutMs: dialTimeoutMs,
@@ -140,36 +229,12 @@ export class Gateway implements Service {
         upstreams.reportUnreachable(endpoint, error);
       },
     });
-    if (result.t !== "connected") {
-      if (result.t === "local-failure") logger.warn("failed to dial, this host is out of resources", result);
-      counters.refused(result.t === "nobody" ? "no-endpoint" : "local-failure");
-      accepted.destroy();
-      this.#forget(accepted);
-      return;
-    }
-    const upstream = result.socket;
-    if (accepted.destroyed) {
-      upstream.destroy(); // cut while dialing
-      this.#forget(accepted);
-      return;
-    }
-    const relay = startRelay({ accepted, upstream, fromClient, fromUpstream });
-    this.#open.set(accepted, relay);
-    if (logger.isEnabled("debug")) logger.debug("connected", { address: endpointAddress(result.endpoint) });
-    await relay.closed;
-    this.#forget(accepted);
+    return { result, fromUpstream };
   }
 
-  #admit(accepted: Socket): boolean {
-    const { maxConnections, counters } = this.#options;
-    const isFull = maxConnections > 0 && this.#open.size >= maxConnections;
-    if (!isFull && !this.#isDraining) {
-      this.#open.set(accepted, accepted);
-      return true;
-    }
-    counters.refused(isFull ? "limit" : "draining");
+  #refuse(accepted: Socket, reason: RefusalReason): void {
+    this.#options.counters.refused(reason);
     accepted.destroy();
-    return false;
   }
 
   #directionFrom(endpoint: Endpoint): Direction {
@@ -182,12 +247,15 @@ export class Gateway implements Service {
       received.bytes += count;
     });
   }
+}
 
-  #forget(accepted: Socket): void {
-    this.#open.delete(accepted);
-    if (this.#open.size > 0) return;
-    for (const resolve of this.#idleWaiters.splice(0)) resolve();
-  }
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): ProxiedConnection {
+  return {
+    sourceAddress: remoteAddress ?? "0.0.0.0", // gone already: it will be noticed soon
+    sourcePort: remotePort ?? 0,
+    destinationAddress: localAddress ?? "0.0.0.0",
+    destinationPort: localPort ?? 0,
+  };
 }
 
 function listenErrorText(error: unknown, address: HostPort): string {

@@ -5,6 +5,8 @@ import type { Direction } from "./direction.ts";
 export type RelayEnds = {
   /** Accepted and paused; not to be used by anybody afterwards. */
   readonly accepted: Socket;
+  /** Something was read from `accepted` already, so it has to be read by its events. */
+  readonly isReadBefore?: boolean;
   /** Connected, made with the `onread` of `fromUpstream`. */
   readonly upstream: Socket;
   readonly fromClient: Direction;
@@ -23,8 +25,14 @@ export type Relay = {
  * Joins two connections until both have ended. The end of one side's sending is passed on and the other direction
  * continues; an error or a reset of one side resets the other.
  */
-export function startRelay({ accepted, upstream, fromClient, fromUpstream }: RelayEnds): Relay {
-  const adopted = adoptSocket(accepted, fromClient.onread);
+export function startRelay({
+  accepted,
+  isReadBefore = false,
+  upstream,
+  fromClient,
+  fromUpstream,
+}: RelayEnds): Relay {
+  const adopted = isReadBefore ? undefined : adoptSocket(accepted, fromClient.onread);
   const client = adopted ?? accepted;
   fromClient.connect(client, upstream, { byEvents: adopted === undefined });
   fromUpstream.connect(upstream, client);

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "@etcd-edge/runtime";
 import type { Endpoint } from "../endpoint.ts";
+import { forgetHost } from "../lookup-host.ts";
 import type { RandomSource } from "../picker.ts";
 import { type EndpointHealth, type HealthEvent, type HealthPolicy, nextHealth } from "./endpoint-health.ts";
 import type { Probe } from "./probe.ts";
@@ -125,6 +126,7 @@ export class EndpointMonitor {
       timeout.stop();
       if (this.#probing !== abort) return; // a probe of a state we left
       this.#probing = undefined;
+      if (result.t !== "alive") forgetHost(this.endpoint.host);
       this.#seenActivity = this.#options.activityOf(this.endpoint);
       this.#handle(result);
     });

@@ -4,6 +4,7 @@ import { SrvLookupError } from "../dns/srv-lookup.ts";
 import { type Endpoint, endpointUrl } from "../endpoint.ts";
 import { EndpointSetHolder, type EndpointSource } from "../endpoint-set.ts";
 import { validateEndpoints } from "../validate-endpoints.ts";
+import { createDiscoverySource } from "./discovery-source.ts";
 import type { RefreshingSource } from "./refreshing-source.ts";
 import { createSrvSource, type SrvEvent } from "./srv-source.ts";
 import { createStaticSource } from "./static-source.ts";
@@ -17,6 +18,8 @@ export interface ConfiguredSourceOptions {
   readonly discoverySrvName: string;
   /** `--insecure-discovery`: targets are not asked to prove who they are. */
   readonly insecureDiscovery: boolean;
+  /** Base URLs of the discovery tier's HTTP API, asked instead of SRV. Default: none. */
+  readonly discoveryUrls?: readonly string[];
   /** Resolvers as `host:port`; empty: the system's. */
   readonly dnsServers: readonly string[];
   /** CA in PEM for the proof; the system's where absent. */
@@ -33,7 +36,9 @@ export type ConfiguredSource = EndpointSource & { refresh(): void };
  * @throws ConfigError in etcd's words where the records do not exist and there is no list to fall back on
  */
 export async function createConfiguredSource(options: ConfiguredSourceOptions): Promise<ConfiguredSource> {
-  const { endpoints, discoverySrv: domain, logger } = options;
+  const { endpoints, discoverySrv: domain, discoveryUrls = [], logger } = options;
+  if (domain === "" && discoveryUrls.length > 0)
+    return await followDiscovery(discoveryUrls, endpoints, logger);
   if (domain === "") return { ...createStaticSource(endpoints), refresh: () => undefined };
   const source = createSrvSource({
     client: new DnsClient(options.dnsServers.length > 0 ? { resolvers: options.dnsServers } : {}),
@@ -58,6 +63,38 @@ export async function createConfiguredSource(options: ConfiguredSourceOptions): 
   await source[Symbol.asyncDispose]();
   const message = first.error instanceof Error ? first.error.message : String(first.error);
   throw new ConfigError(message, { cause: first.error });
+}
+
+/** Waits for the first answer, good or bad: with discovery down the fallback serves, and it heals. */
+async function followDiscovery(
+  urls: readonly string[],
+  fallback: readonly Endpoint[],
+  logger: Logger,
+): Promise<ConfiguredSource> {
+  const source = createDiscoverySource({
+    urls,
+    onOutcome: (outcome) => {
+      if (outcome.t === "failed") {
+        const errors = outcome.error instanceof AggregateError ? outcome.error.errors : [outcome.error];
+        const interval = formatGoDuration(Math.round(outcome.retryInMs));
+        logger.warn("failed to get endpoints from discovery", {
+          error: errors.map(messageOf).join("; "),
+          interval,
+        });
+      } else if (outcome.isChanged) {
+        logger.info("endpoints from discovery changed", {
+          endpoints: outcome.set.endpoints.map(endpointUrl),
+        });
+      }
+    },
+  });
+  await source.firstOutcome;
+  return withFallback(source, fallback);
+}
+
+function messageOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return `${error instanceof Error ? error.message : String(error)}${cause}`;
 }
 
 /** What `source` says, and `fallback` while that is nobody. Disposes of `source`. */

@@ -1,8 +1,14 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { WireType } from "./wire-reader.ts";
 
-/** What a bytes field means to a rewriting of keys. */
-export type KeyRole = "key" | "rangeEnd" | "keyOfList";
+/**
+ * What a bytes field means to a rewriting of keys.
+ * - `key`: a key. An empty one is not on the wire and stays so: etcd refuses it.
+ * - `start`: a key, or the beginning of one, that may be empty; it is put in where it is not on the wire.
+ * - `rangeEnd`: the end of a range, in etcd's notation.
+ * - `keyOfList`: one of several keys.
+ */
+export type KeyRole = "key" | "start" | "rangeEnd" | "keyOfList";
 
 /** Which fields of which messages have a role: message type, then field name as in the schema. */
 export type KeyRoles = Readonly<Record<string, Readonly<Record<string, KeyRole>>>>;
@@ -23,6 +29,8 @@ export interface FieldPlan {
 export interface MessagePlan {
   readonly message: DescMessage;
   readonly fields: ReadonlyMap<number, FieldPlan>;
+  /** The field of role `start`, if there is one: a message has at most one. */
+  readonly start: FieldPlan | undefined;
 }
 
 /** @returns nothing where no field inside the message has a role: its bytes need no look */
@@ -41,16 +49,18 @@ function plan(
     return undefined;
   }
   const fields = new Map<number, FieldPlan>();
-  const made: MessagePlan = { message, fields };
+  const made: { -readonly [K in keyof MessagePlan]: MessagePlan[K] } = { message, fields, start: undefined };
   known.set(message, made); // before its fields: TxnRequest contains itself
   for (const field of message.fields) {
-    fields.set(field.number, {
+    const row: FieldPlan = {
       number: field.number,
       wireType: wireTypeOf(field),
       group: isRepeated(field) ? undefined : (field.oneof?.name ?? field.name),
       role: roles[message.typeName]?.[field.name],
       nested: field.message === undefined ? undefined : plan(field.message, roles, known),
-    });
+    };
+    fields.set(field.number, row);
+    if (row.role === "start") made.start = row;
   }
   return made;
 }

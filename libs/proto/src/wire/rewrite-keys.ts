@@ -4,6 +4,7 @@ import { WireWriter } from "./wire-writer.ts";
 
 /** What becomes of keys. Each gets a view of the value and returns another, possibly of other bytes. */
 export interface KeyRewriting {
+  /** Also for `start`. */
   key(value: Uint8Array): Uint8Array;
   rangeEnd(value: Uint8Array): Uint8Array;
   /** For lists of keys: nothing leaves the key out. */
@@ -12,7 +13,7 @@ export interface KeyRewriting {
 
 /**
  * Rewrites the keys inside a message; every other byte stays as it is, unknown fields too. The bytes must be canonical
- * (`toCanonical`). A key that is empty is not on the wire and stays so.
+ * (`toCanonical`).
  */
 export function rewriteKeys(bytes: Uint8Array, plan: MessagePlan, rewriting: KeyRewriting): Uint8Array {
   return rewrite(bytes, 0, bytes.length, plan, rewriting);
@@ -27,12 +28,15 @@ function rewrite(
 ): Uint8Array {
   const reader = new WireReader(bytes, start, end);
   const writer = new WireWriter(end - start + 64);
+  let missing = plan.start;
   while (reader.next()) {
     const field = plan.fields.get(reader.fieldNumber);
-    const value = field === undefined ? undefined : rewriteField(field, reader, rewriting);
-    if (field === undefined || value === "asItIs") writer.copy(bytes, reader.fieldStart, reader.valueEnd);
-    else if (value !== undefined) writer.bytesField(field.number, value, nothing);
+    if (field === missing) missing = undefined;
+    const value = field === undefined ? "asItIs" : rewriteField(field, reader, rewriting);
+    if (value === "asItIs") writer.copy(bytes, reader.fieldStart, reader.valueEnd);
+    else if (value !== undefined) writer.bytesField(reader.fieldNumber, value);
   }
+  if (missing !== undefined) writer.bytesField(missing.number, rewriting.key(nothing));
   return writer.finish();
 }
 
@@ -46,7 +50,23 @@ function rewriteField(
   }
   if (field.role === undefined) return "asItIs";
   const value = reader.bytes.subarray(reader.valueStart, reader.valueEnd);
-  return value.length === 0 ? "asItIs" : rewriting[field.role](value);
+  switch (field.role) {
+    case "start":
+      return orNothing(rewriting.key(value));
+    case "key":
+      return value.length === 0 ? "asItIs" : orNothing(rewriting.key(value));
+    case "rangeEnd":
+      return value.length === 0 ? "asItIs" : rewriting.rangeEnd(value);
+    case "keyOfList":
+      return rewriting.keyOfList(value);
+    default:
+      return field.role satisfies never;
+  }
+}
+
+/** An empty value is not on the wire, as every encoder of proto3 has it. */
+function orNothing(value: Uint8Array): Uint8Array | undefined {
+  return value.length === 0 ? undefined : value;
 }
 
 const nothing = new Uint8Array(0);

@@ -25,12 +25,11 @@ export class WireWriter {
     this.#bytes[this.#length++] = rest;
   }
 
-  /** A field of wire type `bytes`, its value given in two parts. */
-  bytesField(fieldNumber: number, head: Uint8Array, body: Uint8Array): void {
+  /** A field of wire type `bytes`. */
+  bytesField(fieldNumber: number, value: Uint8Array): void {
     this.varint((fieldNumber << 3) | 2);
-    this.varint(head.length + body.length);
-    this.copy(head, 0, head.length);
-    this.copy(body, 0, body.length);
+    this.varint(value.length);
+    this.copy(value, 0, value.length);
   }
 
   finish(): Uint8Array {

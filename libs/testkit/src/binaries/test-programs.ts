@@ -30,6 +30,7 @@ const programs: readonly TestProgram[] = [
 /** Python modules of other people's clients; they run on the system's own Python. */
 const pythonModules: readonly { module: string; debianPackage: string }[] = [
   { module: "etcd3", debianPackage: "python3-etcd3" },
+  { module: "etcd3gw", debianPackage: "python3-etcd3gw" },
 ];
 
 const systemPython = "/usr/bin/python3";
