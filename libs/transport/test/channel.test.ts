@@ -378,6 +378,22 @@ describe("connections of a channel", () => {
     expect(channel.counters.keepaliveTimeouts).toBe(1);
   });
 
+  it("ping half as often once the server has said too_many_pings", async () => {
+    await using server = await RawServer.listen();
+    await using channel = channelTo(server.port, { keepalive: { timeMs: 100, timeoutMs: 60_000 } });
+    const first = open(channel);
+    const peer = await server.next();
+    await peer.frameOf(FrameType.ping);
+    peer.send(goaway(1, ErrorCode.enhanceYourCalm, "too_many_pings"));
+    peer.socket.end();
+    await first.outcome;
+    open(channel);
+    const second = await server.next();
+    const started = performance.now();
+    await second.frameOf(FrameType.ping);
+    expect(performance.now() - started).toBeGreaterThan(180);
+  });
+
   it("may lead to a unix socket", async () => {
     const folder = await mkdtemp(join(tmpdir(), "etcd-edge-"));
     const path = join(folder, "grpc.sock");

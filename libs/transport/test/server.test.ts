@@ -4,11 +4,20 @@ import { createServer as createHttpServer, request as httpRequest } from "node:h
 import { connect as connectNet } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { ErrorCode, FrameType } from "../src/http2/constants.ts";
+import { ErrorCode, FrameType, SettingId } from "../src/http2/constants.ts";
 import { Channel, frameMessage, type ServerCall } from "../src/index.ts";
 import { certificate, certificateKey } from "./support/certificate.ts";
 import { startServer, type TestServer } from "./support/echo-server.ts";
-import { data, headers, message, type Pairs, requestHeaders, rst, unaryRequest } from "./support/frames.ts";
+import {
+  data,
+  headers,
+  message,
+  type Pairs,
+  requestHeaders,
+  rst,
+  unaryRequest,
+  windowUpdate,
+} from "./support/frames.ts";
 import { connectRaw } from "./support/raw-peer.ts";
 
 const replaced = (name: string, value: string): Pairs =>
@@ -252,6 +261,28 @@ describe("a call", () => {
     peer.send(headers(1), data(1, Buffer.concat(["a", "b", "c", "d", "e"].map(message)), true));
     await peer.trailers(1);
     expect(log).toEqual(["a", "b", "c", "d", "e", "end"]);
+  });
+
+  it("whose deadline passes while its answer waits for window is let go", async () => {
+    await using test = await startServer({
+      onCall: (call) => ({ ...ignore, onMessage: () => call.respond(Buffer.alloc(100)) }),
+    });
+    await using peer = await connectRaw(test.port, [[SettingId.initialWindowSize, 0]]);
+    peer.send(headers(1, [...requestHeaders, ["grpc-timeout", "60m"]]), data(1, message("x"), true));
+    const reset = await peer.frameOf(FrameType.rstStream, 1);
+    expect(reset.payload.readUInt32BE(0)).toBe(ErrorCode.cancel);
+    expect([...test.server.connections][0]?.queued.used).toBe(0);
+  });
+
+  it("that was ended takes no more, though the end waits for window", async () => {
+    await using test = await startServer({
+      onCall: (call) => ({ ...ignore, onMessage: () => call.respond(Buffer.alloc(100)) }),
+    });
+    await using peer = await connectRaw(test.port, [[SettingId.initialWindowSize, 0]]);
+    const endless = Buffer.concat([Buffer.from([0, 0, 0x10, 0, 0]), Buffer.alloc(10_000)]);
+    peer.send(headers(1), data(1, message("x")), data(1, endless), data(1, endless), windowUpdate(1, 1000));
+    expect((await peer.trailers(1)).fields?.["grpc-status"]).toBe("0");
+    expect([...test.server.connections][0]?.held.used).toBe(0);
   });
 
   it("of which the handler throws ends with 13, and the others go on", async () => {

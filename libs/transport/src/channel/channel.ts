@@ -75,6 +75,8 @@ export class Channel implements CallOwner, AsyncDisposable {
   #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
   #retryTimer: NodeJS.Timeout | undefined = undefined;
   #failures = 0;
+  /** Doubles whenever the server says `too_many_pings` (gRPC A8). */
+  #pingSlowdown = 1;
   readonly #closeWaiters = new Set<() => void>();
 
   constructor(options: ChannelOptions) {
@@ -101,6 +103,9 @@ export class Channel implements CallOwner, AsyncDisposable {
       userAgent: options.userAgent ?? "etcd-edge",
       onReady: (connection) => this.#onReady(connection),
       onGoingAway: () => this.#afterLoss(),
+      onTooManyPings: () => {
+        this.#pingSlowdown *= 2;
+      },
       onRoom: () => this.#startWaiting(),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     };
@@ -340,7 +345,11 @@ export class Channel implements CallOwner, AsyncDisposable {
   }
 
   #onConnected(socket: Socket): void {
-    const connection = new ClientConnection(socket, this.#connectionOptions);
+    const { keepalive } = this.#connectionOptions;
+    const connection = new ClientConnection(socket, {
+      ...this.#connectionOptions,
+      keepalive: { ...keepalive, timeMs: keepalive.timeMs * this.#pingSlowdown },
+    });
     this.#connections.add(connection);
     this.#heartbeat.add(connection);
     socket.on("data", (chunk: Buffer) => connection.read(chunk));

@@ -79,6 +79,10 @@ export class ClientCall extends GrpcStream implements Expirable {
     }
   }
 
+  get discardsInput(): boolean {
+    return this.#isFinished;
+  }
+
   /** The sink was told the end, or is about to be. */
   get isEnded(): boolean {
     return this.#isFinished;

@@ -4,7 +4,8 @@ import { formatTimeout } from "../grpc/timeout.ts";
 import { Indexing as Index, type Indexing } from "../hpack/encoder.ts";
 import { blockWriter } from "../http2/block-writer.ts";
 import { ClosedHow } from "../http2/closed-streams.ts";
-import { Connection, type ConnectionOptions } from "../http2/connection.ts";
+import { Connection } from "../http2/connection.ts";
+import type { ConnectionOptions } from "../http2/connection-core.ts";
 import { CLIENT_PREFACE, ErrorCode, MAX_STREAM_ID, SettingId } from "../http2/constants.ts";
 import { type GrpcStream, StreamPhase } from "../http2/grpc-stream.ts";
 import type { HeaderList } from "../http2/header-list.ts";
@@ -19,6 +20,8 @@ export interface ClientConnectionOptions extends Omit<ConnectionOptions, "settin
   readonly onReady: (connection: ClientConnection) => void;
   /** It takes no new calls any more. */
   readonly onGoingAway: (connection: ClientConnection) => void;
+  /** The server found that we ping too often. */
+  readonly onTooManyPings: () => void;
   /** A call ended or the limit rose: there may be room. */
   readonly onRoom: (connection: ClientConnection) => void;
   readonly onClosed: (connection: ClientConnection, reason: string) => void;
@@ -165,7 +168,8 @@ export class ClientConnection extends Connection {
     else this.endEarly(call);
   }
 
-  protected onGoaway(lastStreamId: number, _code: number, debug: string): void {
+  protected onGoaway(lastStreamId: number, code: number, debug: string): void {
+    if (code === ErrorCode.enhanceYourCalm && debug === "too_many_pings") this.#options.onTooManyPings();
     for (const stream of this.streams.snapshot()) {
       if (stream.id <= lastStreamId) continue;
       this.removeStream(stream, ClosedHow.resetByUs);

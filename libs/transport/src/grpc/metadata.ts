@@ -1,4 +1,4 @@
-import { createHeaderField, HeaderKind } from "../hpack/header-field.ts";
+import { createHeaderField, HeaderKind, isFieldValue } from "../hpack/header-field.ts";
 
 /**
  * Metadata as it travels: name, value, name, value, in order, names in lower case, duplicates kept, `-bin` values as
@@ -25,15 +25,15 @@ const MAX_REMEMBERED_NAMES = 256;
 /**
  * Checks metadata that is about to be sent.
  *
- * @throws TypeError for an odd number of strings, a name HTTP/2 or this library reserves, or a value that is not
- *   visible ASCII (put such into a `-bin` name, as base64).
+ * @throws TypeError for an odd number of strings, a name HTTP/2 or this library reserves, or a value that HTTP/2
+ *   cannot carry (gRPC wants visible ASCII, and base64 under a `-bin` name for all else).
  */
 export function checkMetadata(metadata: RawMetadata): void {
   if (metadata.length % 2 !== 0) throw new TypeError("metadata must be pairs of name and value");
   for (let i = 0; i < metadata.length; i += 2) {
     const name = metadata[i] as string;
     if (!sendableNames.has(name)) checkName(name);
-    if (!isAsciiValue(metadata[i + 1] as string))
+    if (!isSendableValue(metadata[i + 1] as string))
       throw new TypeError(`metadata value of ${name} is not sendable`);
   }
 }
@@ -46,12 +46,10 @@ function checkName(name: string): void {
   if (sendableNames.size < MAX_REMEMBERED_NAMES) sendableNames.add(name);
 }
 
-/** Bytes above 0x7f are let through: a proxy hands on what it got. Blank ends are not legal in HTTP/2. */
-function isAsciiValue(value: string): boolean {
-  const length = value.length;
-  for (let i = 0; i < length; i++) {
-    const code = value.charCodeAt(i);
-    if ((code < 0x20 && code !== 9) || code === 0x7f || code > 0xff) return false;
+/** Characters of one byte that HTTP/2 allows: whatever was received can be sent on. */
+function isSendableValue(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    if (value.charCodeAt(i) > 0xff) return false;
   }
-  return length === 0 || (value.charCodeAt(0) > 0x20 && value.charCodeAt(length - 1) > 0x20);
+  return isFieldValue(value);
 }

@@ -85,7 +85,7 @@ const nameBytes: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) =>
 );
 
 /** No NUL, CR or LF anywhere; no space or tab at either end (RFC 9113, 8.2.1). */
-function isFieldValue(value: string): boolean {
+export function isFieldValue(value: string): boolean {
   const length = value.length;
   if (length === 0) return true;
   if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(length - 1))) return false;

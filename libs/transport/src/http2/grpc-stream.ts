@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { PartialMessage, PREFIX_BYTES } from "../grpc/partial-message.ts";
 import { StatusCode } from "../grpc/status.ts";
 import { readU32 } from "./bytes.ts";
-import type { Connection } from "./connection.ts";
+import type { ConnectionCore } from "./connection-core.ts";
 import { ErrorCode } from "./constants.ts";
 import { SendQueue } from "./send-queue.ts";
 
@@ -37,7 +37,7 @@ export abstract class GrpcStream {
   /** Stream identifier; 0 while idle. */
   id = 0;
   phase: StreamPhase = StreamPhase.idle;
-  connection: Connection | undefined = undefined;
+  connection: ConnectionCore | undefined = undefined;
   /** What the peer lets us send on this stream. */
   sendWindow = 0;
   /** What we let the peer send on this stream. */
@@ -210,6 +210,8 @@ export abstract class GrpcStream {
         return;
       }
     }
+    // Whoever has ended a call does not listen any more, though its last words still wait for window.
+    if (this.discardsInput) return;
     let position = start;
     while (position < end && this.phase !== StreamPhase.aborted) {
       if (this.#partial === undefined && end - position >= PREFIX_BYTES) {
@@ -247,7 +249,7 @@ export abstract class GrpcStream {
   }
 
   #accepts(flag: number, length: number): boolean {
-    const connection = this.connection as Connection;
+    const connection = this.connection as ConnectionCore;
     if (flag !== 0) {
       this.failLocally(
         StatusCode.internal,
@@ -271,7 +273,7 @@ export abstract class GrpcStream {
   }
 
   #deliver(payload: Buffer, backingBytes: number): void {
-    const connection = this.connection as Connection;
+    const connection = this.connection as ConnectionCore;
     connection.counters.messagesReceived++;
     if (!this.#isPaused && this.#held === undefined) {
       this.onMessage(payload);
@@ -328,6 +330,8 @@ export abstract class GrpcStream {
   abstract onWritable(): void;
   /** Everything queued was framed and `endAfterQueue` was set: writes the end, if data could not carry it. */
   abstract writeEnd(): void;
+  /** What arrives is of no use any more. */
+  abstract readonly discardsInput: boolean;
   /** Whether END_STREAM goes on the last DATA frame (client) or on trailers (server). */
   abstract readonly endsWithData: boolean;
   /** Something is wrong with this call: ends it with a status, as the role does that. */

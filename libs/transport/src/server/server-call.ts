@@ -65,6 +65,10 @@ export class ServerCall<C = unknown> extends GrpcStream implements Expirable {
     return this.deadlineAt === undefined ? undefined : this.deadlineAt - performance.now();
   }
 
+  get discardsInput(): boolean {
+    return this.localEnded;
+  }
+
   /** The call is over, or its end is on the way: nothing more can be sent. */
   get isEnded(): boolean {
     return this.localEnded;
@@ -172,9 +176,15 @@ export class ServerCall<C = unknown> extends GrpcStream implements Expirable {
   }
 
   onDeadline(): void {
-    if (this.localEnded) return;
+    if (this.localEnded) {
+      // The client has given up too: what it has not taken by now it never will.
+      this.client.resetStream(this, ErrorCode.cancel);
+      return;
+    }
     this.client.counters.callsTimedOut++;
     this.#cancel({ t: "deadline" });
+    if (this.localEnded) return;
+    this.client.dropQueue(this);
     this.end({ code: StatusCode.deadlineExceeded, message: "context deadline exceeded" });
   }
 

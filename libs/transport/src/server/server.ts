@@ -273,6 +273,7 @@ export class Server<C = unknown> implements AsyncDisposable {
     const age = this.#options.maxConnectionAgeMs ?? 0;
     if (age > 0)
       connection.limitAge(age * (0.9 + Math.random() * 0.2), this.#options.maxConnectionAgeGraceMs ?? 0);
+    if (this.#isDraining) connection.drain();
     socket.on("data", (chunk: Buffer) => connection.read(chunk));
     // A client that closes its side has no use for answers: HTTP/2 ends both sides together.
     socket.once("end", () => connection.onSocketClosed("client closed the connection"));

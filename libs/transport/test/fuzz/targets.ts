@@ -140,6 +140,7 @@ const clientTarget: Target = (input) => {
       }
     },
     onGoingAway: () => {},
+    onTooManyPings: () => {},
     onRoom: () => {},
     onClosed: () => {},
   });

@@ -1,0 +1,68 @@
+import type { TransportCounters } from "../counters.ts";
+import { ErrorCode } from "./constants.ts";
+import { FloodGuard } from "./flood-guard.ts";
+import { Http2Error } from "./http2-error.ts";
+import type { ConnectionLimits } from "./limits.ts";
+
+/** A WINDOW_UPDATE below this counts, for it makes us send in crumbs. */
+const TINY_INCREMENT = 32;
+
+/** What a peer may do only so often. Each method counts one deed and throws Http2Error when it was one too many. */
+export class FloodGuards {
+  readonly #counters: TransportCounters;
+  readonly #resets: FloodGuard;
+  readonly #settings: FloodGuard;
+  readonly #pings: FloodGuard;
+  readonly #emptyFrames: FloodGuard;
+  readonly #windowUpdates: FloodGuard;
+  #callFramesAtPing = 0;
+
+  constructor(limits: ConnectionLimits, counters: TransportCounters) {
+    this.#counters = counters;
+    this.#resets = new FloodGuard(limits.resetFlood);
+    this.#settings = new FloodGuard(limits.settingsFlood);
+    this.#pings = new FloodGuard(limits.pingFlood);
+    this.#emptyFrames = new FloodGuard(limits.emptyFrameFlood);
+    this.#windowUpdates = new FloodGuard(limits.windowUpdateFlood);
+  }
+
+  /** A stream was reset, by the peer or because of it (rapid reset). */
+  onReset(): void {
+    if (this.#resets.take(performance.now())) return;
+    this.#counters.resetFloods++;
+    throw new Http2Error(ErrorCode.enhanceYourCalm, "too many streams reset");
+  }
+
+  onSettings(): void {
+    if (this.#settings.take(performance.now())) return;
+    this.#counters.settingsFloods++;
+    throw new Http2Error(ErrorCode.enhanceYourCalm, "too many SETTINGS");
+  }
+
+  /**
+   * grpc-go measures the path by a PING for every burst of data it gets, which can be thousands a second: a flood is
+   * what comes without our sending anything.
+   *
+   * @param callFrames how many frames for calls we have sent so far
+   */
+  onPing(callFrames: number): void {
+    const isProvoked = callFrames !== this.#callFramesAtPing;
+    this.#callFramesAtPing = callFrames;
+    if (isProvoked || this.#pings.take(performance.now())) return;
+    this.#counters.pingFloods++;
+    throw new Http2Error(ErrorCode.enhanceYourCalm, "too_many_pings");
+  }
+
+  /** A frame that does nothing for anybody. */
+  onEmptyFrame(): void {
+    if (this.#emptyFrames.take(performance.now())) return;
+    this.#counters.emptyFrameFloods++;
+    throw new Http2Error(ErrorCode.enhanceYourCalm, "too many frames without use");
+  }
+
+  onWindowUpdate(increment: number): void {
+    if (increment >= TINY_INCREMENT || this.#windowUpdates.take(performance.now())) return;
+    this.#counters.windowUpdateFloods++;
+    throw new Http2Error(ErrorCode.enhanceYourCalm, "too many tiny WINDOW_UPDATE frames");
+  }
+}
