@@ -33,10 +33,12 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import type { Config } from "./options.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
+import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import { createRelay } from "./relay/relay.ts";
 import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
+import { followMembers } from "./upstream/member-sync.ts";
 import { checkConfig } from "./validate-config.ts";
 
 /** A running proxy. */
@@ -72,9 +74,12 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
 
   await using undo = new AsyncDisposableStack();
-  const source = undo.use(
+  const seeds = undo.use(
     await createConfiguredSource({ ...config, endpoints: given.endpoints, ca: clientTls?.ca, logger }),
   );
+  const intervalMs = config.endpointsAutoSyncInterval;
+  const source =
+    intervalMs > 0 ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, logger })) : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
   const balancer = undo.use(
     new ChannelBalancer({
@@ -99,6 +104,10 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const http = createHttpServer(
     createRequestListener(routes, (error) => logger.warn("HTTP request failed", { error })),
   );
+  const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());
+  const registry = undo.use(
+    startRegistry({ ...config, advertiseClientUrl }, { balancer, hostname: hostname(), logger }),
+  );
   const server = undo.use(
     new Server({
       ...toServerOptions(config, http, counters.client),
@@ -110,6 +119,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
         clock: systemClock,
         findTransform: createTransforms(config.namespace, config.namespacePolicy as NamespacePolicy),
+        localAnswers: registry.localAnswers,
       }),
       onEvent: (event) => logServerEvent(event, logger),
     }),
@@ -132,14 +142,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   }
   logger.info("started gRPC proxy", {
     address: formatHostPort(address),
-    "advertise-client-url": config.advertiseClientUrl.replaceAll("{hostname}", hostname()),
+    "advertise-client-url": advertiseClientUrl,
   });
+  registry.register();
 
   const owned = undo.move();
   return {
     address,
     drain: async (deadline) => {
       readiness.startDraining();
+      await registry[Symbol.asyncDispose](); // before the GOAWAY: who looks for another proxy must not find this one
       http.closeIdleConnections();
       deadline.addEventListener("abort", () => server.destroy(), { once: true });
       await server.close(config.shutdownGracePeriod);

@@ -6,13 +6,10 @@ const refused: readonly (keyof Config & keyof typeof options)[] = [
   "autoTls",
   "clientCrlFile",
   "enablePprof",
-  "endpointsAutoSyncInterval",
   "experimentalEnableGrpcLogging",
   "experimentalLeasingPrefix",
   "experimentalSerializableOrdering",
   "listenCipherSuites",
-  "resolverPrefix",
-  "resolverTtl",
 ];
 
 /** @throws ConfigError that names every such flag at once: running without what was asked for would mislead */

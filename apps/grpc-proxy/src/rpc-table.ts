@@ -14,7 +14,12 @@ type KeyScope = "data" | "lock" | "wide" | "none";
 /** How the proxy treats one RPC. Everything is passed on as bytes but for what stands here. */
 export interface RpcTreatment {
   readonly keys: KeyScope;
+  /** What answers it in this process, where there is such an answer; etcd is not asked. */
+  readonly local?: LocalAnswerName;
 }
+
+/** Answers that need no etcd: the proxies themselves as members of the cluster. */
+export type LocalAnswerName = "memberList";
 
 /**
  * Every RPC of the schema, once. The type is exhaustive: an RPC that the schema gains and this table lacks does not
@@ -36,7 +41,7 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.Cluster/MemberAdd": { keys: "wide" },
   "/etcdserverpb.Cluster/MemberRemove": { keys: "wide" },
   "/etcdserverpb.Cluster/MemberUpdate": { keys: "wide" },
-  "/etcdserverpb.Cluster/MemberList": { keys: "none" },
+  "/etcdserverpb.Cluster/MemberList": { keys: "none", local: "memberList" },
   "/etcdserverpb.Cluster/MemberPromote": { keys: "wide" },
   "/etcdserverpb.Maintenance/Alarm": { keys: "wide" },
   "/etcdserverpb.Maintenance/Status": { keys: "none" },

@@ -1,12 +1,21 @@
 import { ConfigError } from "@etcd-edge/runtime";
 import type { Config } from "./options.ts";
 
-/** Checks that concern more than one flag. @throws ConfigError in etcd's words */
+/** Checks that concern more than one flag. @throws ConfigError with all that is wrong, in etcd's words */
 export function checkConfig(config: Config): void {
-  const { maxSendBytes, maxRecvBytes } = config;
-  if (maxRecvBytes > 0 && maxSendBytes > 0 && maxRecvBytes < maxSendBytes) {
-    throw new ConfigError(
-      `gRPC message recv limit (${maxRecvBytes} bytes) must be greater than send limit (${maxSendBytes} bytes)`,
-    );
-  }
+  const problems = [...checkMessageSizes(config), ...checkRegistration(config)];
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"));
+}
+
+function checkMessageSizes({ maxSendBytes, maxRecvBytes }: Config): string[] {
+  if (maxRecvBytes <= 0 || maxSendBytes <= 0 || maxRecvBytes >= maxSendBytes) return [];
+  return [
+    `gRPC message recv limit (${maxRecvBytes} bytes) must be greater than send limit (${maxSendBytes} bytes)`,
+  ];
+}
+
+function checkRegistration({ resolverPrefix, resolverTtl, advertiseClientUrl }: Config): string[] {
+  if (resolverPrefix === "") return resolverTtl > 0 ? ['invalid resolver-prefix ""'] : [];
+  const problems = resolverTtl < 1 ? [`invalid resolver-ttl ${resolverTtl}`] : [];
+  return advertiseClientUrl === "" ? [...problems, 'invalid advertise-client-url ""'] : problems;
 }

@@ -49,6 +49,7 @@ export {
   type ConfiguredSourceOptions,
   createConfiguredSource,
 } from "./sources/configured-source.ts";
+export { createPreferredSource } from "./sources/preferred-source.ts";
 export type { RefreshingSource, RefreshOutcome } from "./sources/refreshing-source.ts";
 export { createSrvSource, type SrvEvent, type SrvSourceOptions } from "./sources/srv-source.ts";
 export { createStaticSource } from "./sources/static-source.ts";

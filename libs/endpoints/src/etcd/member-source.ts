@@ -1,4 +1,4 @@
-import { Cluster, type Member, toGrpcJsService } from "@etcd-edge/proto";
+import { Cluster, type Member, type MemberListResponse, toGrpcJsService } from "@etcd-edge/proto";
 import { type Clock, systemClock } from "@etcd-edge/runtime";
 import type { Endpoint } from "../endpoint.ts";
 import { type EndpointSet, type EndpointSource, uniqueEndpoints } from "../endpoint-set.ts";
@@ -17,6 +17,8 @@ export type MemberSourceOptions = {
   /** Whom to ask until members are known, and again when no member answers. Not disposed by this source. */
   readonly seeds: EndpointSource;
   readonly tls?: TlsMaterial;
+  /** How one member is asked. Default: over a grpc-js connection of its own, with `tls`. */
+  readonly listMembers?: (endpoint: Endpoint, signal: AbortSignal) => Promise<MemberListResponse>;
   /** Pause between two member lists. Default 30,000. */
   readonly intervalMs?: number;
   /** For one answer. Default 5000, as the Go client's auto-sync. */
@@ -38,7 +40,7 @@ export type MemberSource = RefreshingSource & {
 /** So long nobody of the pinned cluster must have answered before another cluster is taken for its successor. */
 const repinAfterMs = 30_000;
 
-const listMembers = toGrpcJsService(Cluster).memberList;
+const memberList = toGrpcJsService(Cluster).memberList;
 
 /**
  * The client URLs of a cluster's voting members, asked again and again (MemberList). Members without a name have not
@@ -46,17 +48,16 @@ const listMembers = toGrpcJsService(Cluster).memberList;
  */
 export function createMemberSource(options: MemberSourceOptions): MemberSource {
   const { seeds, tls = {}, intervalMs = 30_000, timeoutMs = 5_000, clock = systemClock } = options;
+  const {
+    listMembers = (endpoint, signal) =>
+      callEtcd(endpoint, memberList, { linearizable: true }, { tls, signal }),
+  } = options;
   let peers: readonly Endpoint[] = [];
   let pinned: { readonly clusterId: bigint; readonly seenAtMs: number } | undefined;
 
   const ask = async (endpoint: Endpoint, signal: AbortSignal): Promise<readonly Endpoint[]> => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const { header, members } = await callEtcd(
-      endpoint,
-      listMembers,
-      { linearizable: true },
-      { tls, signal: limit },
-    );
+    const { header, members } = await listMembers(endpoint, limit);
     const clusterId = header?.clusterId ?? 0n; // an etcd grpc-proxy answers without one: nothing to compare
     if (pinned !== undefined && clusterId !== 0n && clusterId !== pinned.clusterId) {
       if (clock.nowMs() - pinned.seenAtMs < repinAfterMs) {

@@ -2,9 +2,10 @@ import { ConfigError, formatGoDuration, type Logger } from "@etcd-edge/runtime";
 import { DnsClient } from "../dns/dns-client.ts";
 import { SrvLookupError } from "../dns/srv-lookup.ts";
 import { type Endpoint, endpointUrl } from "../endpoint.ts";
-import { EndpointSetHolder, type EndpointSource } from "../endpoint-set.ts";
+import type { EndpointSource } from "../endpoint-set.ts";
 import { validateEndpoints } from "../validate-endpoints.ts";
 import { createDiscoverySource } from "./discovery-source.ts";
+import { createPreferredSource } from "./preferred-source.ts";
 import type { RefreshingSource } from "./refreshing-source.ts";
 import { createSrvSource, type SrvEvent } from "./srv-source.ts";
 import { createStaticSource } from "./static-source.ts";
@@ -99,20 +100,13 @@ function messageOf(error: unknown): string {
 
 /** What `source` says, and `fallback` while that is nobody. Disposes of `source`. */
 function withFallback(source: RefreshingSource, fallback: readonly Endpoint[]): ConfiguredSource {
-  const holder = new EndpointSetHolder();
-  const follow = (): void => {
-    const { endpoints } = source.current();
-    holder.update(endpoints.length > 0 ? endpoints : fallback);
-  };
-  follow();
-  const unsubscribe = source.subscribe(follow);
+  const preferred = createPreferredSource(source, createStaticSource(fallback));
   return {
-    current: () => holder.current(),
-    subscribe: (listener) => holder.subscribe(listener),
+    ...preferred,
     refresh: () => source.refresh(),
-    [Symbol.asyncDispose]() {
-      unsubscribe();
-      return source[Symbol.asyncDispose]();
+    async [Symbol.asyncDispose]() {
+      await preferred[Symbol.asyncDispose]();
+      await source[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,0 +1,43 @@
+import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { type Logger, systemClock } from "@etcd-edge/runtime";
+import type { Config } from "../options.ts";
+import type { LocalAnswers } from "../relay/local-call.ts";
+import { createMemberListAnswer } from "./member-list.ts";
+import { RegisteredProxies } from "./registered-proxies.ts";
+import { Registration } from "./registration.ts";
+import { formatRegistryValue, registryPrefix } from "./registry-entry.ts";
+import { createUpstreamEtcd } from "./upstream-etcd.ts";
+
+/** How this proxy is known to others, and they to it. Disposing takes it out of the registry; twice is fine. */
+export interface Registry extends AsyncDisposable {
+  /** What this process answers itself. */
+  readonly localAnswers: LocalAnswers;
+  /** Enters this proxy under `--resolver-prefix`, if there is one: call it once clients can be served. */
+  register(): void;
+}
+
+/** `--advertise-client-url`, `--resolver-prefix` and `--resolver-ttl`. The first must have its host name filled in. */
+export function startRegistry(
+  config: Pick<Config, "advertiseClientUrl" | "resolverPrefix" | "resolverTtl" | "namespace">,
+  { balancer, hostname, logger }: { balancer: ChannelBalancer; hostname: string; logger: Logger },
+): Registry {
+  const own = { name: hostname, address: config.advertiseClientUrl };
+  const isRegistering = config.resolverPrefix !== "";
+  const prefix = registryPrefix(config.namespace, config.resolverPrefix);
+  const common = { etcd: createUpstreamEtcd(balancer), clock: systemClock, logger };
+  const proxies = isRegistering ? new RegisteredProxies({ ...common, prefix }) : undefined;
+  const memberList = createMemberListAnswer(own, () => proxies?.current().values() ?? []);
+  let registration: Registration | undefined;
+  return {
+    localAnswers: own.address === "" ? {} : { memberList },
+    register: () => {
+      if (!isRegistering) return;
+      const entry = { key: `${prefix}${own.address}`, value: formatRegistryValue(own) };
+      registration ??= new Registration({ ...common, ...entry, ttlSeconds: config.resolverTtl });
+    },
+    async [Symbol.asyncDispose]() {
+      proxies?.[Symbol.dispose]();
+      await registration?.[Symbol.asyncDispose]();
+    },
+  };
+}
