@@ -1,4 +1,4 @@
-import { silentLogger } from "@etcd-edge/runtime";
+import { type Logger, silentLogger } from "@etcd-edge/runtime";
 import type { Client, ClientDuplexStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
 import { type GrpcProxy, startGrpcProxy } from "../src/app.ts";
@@ -18,9 +18,9 @@ function configOf(changed: Partial<Config>): Config {
   };
 }
 
-/** The proxy in this process, logging nothing. */
-export function startProxy(changed: Partial<Config>): Promise<GrpcProxy> {
-  return startGrpcProxy(configOf(changed), { logger: silentLogger, env: {} });
+/** The proxy in this process, logging nothing unless asked to. */
+export function startProxy(changed: Partial<Config>, logger: Logger = silentLogger): Promise<GrpcProxy> {
+  return startGrpcProxy(configOf(changed), { logger, env: {} });
 }
 
 const raw = {
