@@ -12,8 +12,13 @@ cleanup() {
   status=$?
   if [ $status -ne 0 ] && [ -n "${compose:-}" ]; then $compose logs --tail=40 2>&1 | tail -200 || true; fi
   if [ -n "${compose:-}" ]; then $compose down --volumes --timeout 30 >/dev/null 2>&1 || true; fi
-  if [ -n "$engine_pid" ]; then kill "$engine_pid" 2>/dev/null || true; wait "$engine_pid" 2>/dev/null || true; fi
-  rm -rf "$work"
+  if [ -n "$engine_pid" ]; then
+    kill "$engine_pid" 2>/dev/null || true
+    wait "$engine_pid" 2>/dev/null || true
+    # dockerd leaves the network namespace of the host mounted.
+    awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mount; do umount "$mount" || true; done
+  fi
+  rm -rf "$work" || echo "left behind: $work"
   exit $status
 }
 trap cleanup EXIT
