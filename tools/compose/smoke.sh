@@ -91,6 +91,16 @@ for address in $(published http-gateway 23780); do
 done
 for address in $(published grpc-proxy 23790); do curl --silent --fail "http://$address/health" | grep -q '"health":"true"'; done
 for address in $(published tcp-gateway 23790); do curl --silent --fail "http://$address/health" | grep -q '"health":"true"'; done
+inside_http() { # URL: its body, asked for by a tier inside the network
+  $compose exec -T grpc-proxy /usr/local/bin/node -e 'fetch(process.argv[1]).then(async (r) => process.stdout.write(await r.text()))' "$1"
+}
+inside_http http://http-gateway:23780/version | grep -q etcdserver
+inside_http http://discovery:23770/v1/endpoints | grep -q 2379
+if command -v dig >/dev/null 2>&1; then
+  for address in $(published discovery 23753/udp); do
+    dig +short "@${address%:*}" -p "${address##*:}" _etcd-client._tcp.etcd.local SRV | grep -q 2379
+  done
+fi
 for address in $(published discovery 23770); do curl --silent --fail "http://$address/v1/endpoints" | grep -q 2379; done
 echo "every replica answers from the host and by service name"
 
