@@ -12,8 +12,13 @@ cleanup() {
   status=$?
   if [ $status -ne 0 ] && [ -n "${compose:-}" ]; then $compose logs --tail=40 2>&1 | tail -200 || true; fi
   if [ -n "${compose:-}" ]; then $compose down --volumes --timeout 30 >/dev/null 2>&1 || true; fi
-  if [ -n "$engine_pid" ]; then kill "$engine_pid" 2>/dev/null || true; wait "$engine_pid" 2>/dev/null || true; fi
-  rm -rf "$work"
+  if [ -n "$engine_pid" ]; then
+    kill "$engine_pid" 2>/dev/null || true
+    wait "$engine_pid" 2>/dev/null || true
+    # dockerd leaves the network namespace of the host mounted.
+    awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mount; do umount "$mount" || true; done
+  fi
+  rm -rf "$work" || echo "left behind: $work"
   exit $status
 }
 trap cleanup EXIT
@@ -86,6 +91,16 @@ for address in $(published http-gateway 23780); do
 done
 for address in $(published grpc-proxy 23790); do curl --silent --fail "http://$address/health" | grep -q '"health":"true"'; done
 for address in $(published tcp-gateway 23790); do curl --silent --fail "http://$address/health" | grep -q '"health":"true"'; done
+inside_http() { # URL: its body, asked for by a tier inside the network
+  $compose exec -T grpc-proxy /usr/local/bin/node -e 'fetch(process.argv[1]).then(async (r) => process.stdout.write(await r.text()))' "$1"
+}
+inside_http http://http-gateway:23780/version | grep -q etcdserver
+inside_http http://discovery:23770/v1/endpoints | grep -q 2379
+if command -v dig >/dev/null 2>&1; then
+  for address in $(published discovery 23753/udp); do
+    dig +short "@${address%:*}" -p "${address##*:}" _etcd-client._tcp.etcd.local SRV | grep -q 2379
+  done
+fi
 for address in $(published discovery 23770); do curl --silent --fail "http://$address/v1/endpoints" | grep -q 2379; done
 echo "every replica answers from the host and by service name"
 

@@ -11,8 +11,8 @@ import { type BackoffOptions, backoffMs, defaultBackoff } from "./backoff.ts";
 import { type CallOptions, type CallOwner, ClientCall, type ClientSink } from "./client-call.ts";
 import { ClientConnection, type ClientConnectionOptions } from "./client-connection.ts";
 import { authorityOf, dial, type Endpoint } from "./dial.ts";
-import { HoldTimer } from "./hold-timer.ts";
 import { CallError } from "./outcome.ts";
+import { WaitingCalls } from "./waiting-calls.ts";
 
 /**
  *   idle ──call, connect()──► connecting ──SETTINGS──► ready ──last connection gone──► idle
@@ -68,8 +68,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   readonly #backoff: BackoffOptions;
   readonly #heartbeat: Heartbeat;
   readonly #connections = new Set<ClientConnection>();
-  /** Calls without a connection, in order, each with its hold. */
-  readonly #waiting = new Map<ClientCall, HoldTimer>();
+  readonly #waiting = new WaitingCalls(() => this.#describe());
   #state: ChannelState = { t: "idle" };
   /** The socket of the attempt under way, and how to give it up. */
   #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
@@ -208,7 +207,7 @@ export class Channel implements CallOwner, AsyncDisposable {
     this.#setState({ t: "shutdown" });
     clearTimeout(this.#retryTimer);
     this.#attempt?.socket.destroy();
-    this.#failWaiting("channel was closed", Number.POSITIVE_INFINITY);
+    this.#waiting.fail("channel was closed", Number.POSITIVE_INFINITY);
   }
 
   // ---- calls ----
@@ -236,33 +235,39 @@ export class Channel implements CallOwner, AsyncDisposable {
   }
 
   #wait(call: ClientCall): void {
-    const hold = new HoldTimer(() => {
-      this.#waiting.delete(call);
-      call.onUnavailable(this.#describe());
-    });
-    this.#waiting.set(call, hold);
     const { maxPendingCalls = 10_000 } = this.#options;
-    const now = performance.now();
-    if (this.#state.t === "shutdown") {
-      hold.endAt(now);
-    } else if (this.#waiting.size > maxPendingCalls) {
+    if (this.#waiting.size >= maxPendingCalls) {
       this.counters.pendingCallsRejected++;
-      this.#waiting.delete(call);
       queueMicrotask(() =>
         call.failLocally(StatusCode.resourceExhausted, "too many calls wait for a connection"),
       );
-    } else if (this.#state.t === "ready") {
-      this.#waitForRoom();
-    } else if (this.#state.t === "transientFailure") {
-      hold.endAt(call.holdUntil);
-    } else {
-      if (call.holdUntil > now) hold.endAt(call.holdUntil);
-      if (this.#state.t === "idle") this.#dial();
+      return;
+    }
+    this.#waiting.add(call);
+    const now = performance.now();
+    switch (this.#state.t) {
+      case "shutdown":
+        this.#waiting.endAt(call, now);
+        break;
+      case "ready":
+        this.#waiting.endAt(call, now + this.#maxPendingMs);
+        this.#dialMore();
+        break;
+      case "transientFailure":
+        this.#waiting.endAt(call, call.holdUntil);
+        break;
+      case "idle":
+      case "connecting":
+        // Without a hold it waits for the attempt, however that ends.
+        if (call.holdUntil > now) this.#waiting.endAt(call, call.holdUntil);
+        this.#dial();
+        break;
+      default:
+        this.#state satisfies never;
     }
   }
 
   onPendingEnded(call: ClientCall): void {
-    this.#waiting.get(call)?.stop();
     this.#waiting.delete(call);
   }
 
@@ -279,36 +284,18 @@ export class Channel implements CallOwner, AsyncDisposable {
 
   #startWaiting(): void {
     if (this.#waiting.size === 0) return;
-    for (const [call, hold] of this.#waiting) {
+    this.#waiting.offer((call) => {
       const connection = this.#pick();
-      if (connection === undefined) break;
-      if (!this.#start(connection, call)) continue;
-      hold.stop();
-      this.#waiting.delete(call);
-    }
-    if (this.#waiting.size > 0 && this.#state.t === "ready") this.#waitForRoom();
+      if (connection === undefined) return "noRoom";
+      return this.#start(connection, call) ? "started" : "notYet";
+    });
+    if (this.#waiting.size === 0 || this.#state.t !== "ready") return;
+    this.#waiting.endAllAt(performance.now() + this.#maxPendingMs);
+    this.#dialMore();
   }
 
-  /** The connections are full: calls wait for one of them, or for another connection if there may be one. */
-  #waitForRoom(): void {
-    const until = performance.now() + (this.#options.maxPendingMs ?? 30_000);
-    for (const hold of this.#waiting.values()) {
-      if (hold.deadlineAt === undefined) hold.endAt(until);
-    }
-    if (this.#connections.size < (this.#options.maxConnections ?? 1)) this.#dial();
-  }
-
-  /** Fails the waiting calls whose hold ends before `now`. */
-  #failWaiting(message: string, now: number): void {
-    for (const [call, hold] of [...this.#waiting]) {
-      if (call.holdUntil > now) {
-        hold.endAt(call.holdUntil);
-        continue;
-      }
-      hold.stop();
-      this.#waiting.delete(call);
-      call.onUnavailable(message);
-    }
+  get #maxPendingMs(): number {
+    return this.#options.maxPendingMs ?? 30_000;
   }
 
   #describe(): string {
@@ -328,6 +315,11 @@ export class Channel implements CallOwner, AsyncDisposable {
   }
 
   // ---- connections ----
+
+  /** The connections are full: opens another if there may be one. */
+  #dialMore(): void {
+    if (this.#connections.size < (this.#options.maxConnections ?? 1)) this.#dial();
+  }
 
   #dial(): void {
     if (this.#attempt !== undefined) return;
@@ -412,7 +404,7 @@ export class Channel implements CallOwner, AsyncDisposable {
       backoffMs(this.#backoff, this.#failures, Math.random()),
     );
     this.#retryTimer.unref();
-    this.#failWaiting(message, performance.now());
+    this.#waiting.fail(message, performance.now());
   }
 
   #onRetryTime(): void {

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { Channel } from "@etcd-edge/transport";
+import { readMemory } from "../memory.ts";
 
 /*
  * Child process: makes calls at a steady rate until it is killed, of sizes from nothing to 64 KiB, with deadlines, one
@@ -42,7 +43,4 @@ setInterval(() => {
   }
 }, TICK_MS);
 
-process.on("message", () => {
-  globalThis.gc?.();
-  process.send?.({ ...counts, rss: process.memoryUsage().rss });
-});
+process.on("message", () => process.send?.({ ...counts, ...readMemory() }));

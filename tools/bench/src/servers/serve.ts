@@ -1,11 +1,8 @@
-/** Answers the parent's questions: the first message is the port, then memory in bytes whenever asked. */
+import { readMemory } from "../memory.ts";
+
+/** Answers the parent's questions: the first message is the port, then memory whenever asked. */
 export function reportToParent(port: number): void {
-  process.on("message", () => {
-    // Twice: what the first run frees may hold buffers that only the second can.
-    globalThis.gc?.();
-    globalThis.gc?.();
-    process.send?.({ rss: process.memoryUsage().rss });
-  });
+  process.on("message", () => process.send?.(readMemory()));
   process.send?.({ port });
 }
 
