@@ -87,6 +87,26 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     expect(await members(proxy.address.port)).toContain(`${hostname()}:7`);
   });
 
+  it("shares a prefix with etcd's own proxy", async () => {
+    const { proxy, log, key } = await startRegistered("mixed", { advertiseClientUrl: "edge:1" });
+    await using _ = proxy;
+    const [port] = await findFreePorts(1);
+    const theirs = `127.0.0.1:${port}`;
+    await using _theirs = startProgram(binary.etcd, [
+      "grpc-proxy",
+      "start",
+      `--endpoints=${cluster.endpoints.join(",")}`,
+      `--listen-addr=${theirs}`,
+      `--advertise-client-url=${theirs}`,
+      "--resolver-prefix=mixed",
+      `--resolver-ttl=${ttlSeconds}`,
+    ]);
+    await log.waitFor("a proxy is registered", (fields) => fields["key"] === `mixed/${theirs}`);
+    expect(await members(proxy.address.port)).toContain(`${hostname()}, , ${theirs}`);
+    const valueAt = (entry: string): Promise<string> => direct("get", entry, "--print-value-only");
+    expect((await valueAt(key)).replace("edge:1", theirs)).toBe(await valueAt(`mixed/${theirs}`));
+  });
+
   it("registers anew when its lease was revoked", async () => {
     const { proxy, log, key, leaseId } = await startRegistered("revoked");
     await using _ = proxy;
