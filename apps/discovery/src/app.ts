@@ -31,6 +31,7 @@ import { ZoneKeeper } from "./directory/zone-keeper.ts";
 import { type DnsServer, startDnsServer } from "./dns/dns-server.ts";
 import { RateLimit } from "./dns/rate-limit.ts";
 import { createEndpointsHandler } from "./http-api.ts";
+import { createStatusPageHandler } from "./status-page.ts";
 import { createUpstreamSources, readTls } from "./upstream-sources.ts";
 
 /**
@@ -95,7 +96,10 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   const api = undo.use(
     await startAdminServer({
       address: { t: "tcp", ...listen, secure: false },
-      routes: new Map([["/v1/endpoints", createEndpointsHandler(directory)]]),
+      routes: new Map([
+        ["/", createStatusPageHandler()],
+        ["/v1/endpoints", createEndpointsHandler(directory)],
+      ]),
       logger,
     }),
   );

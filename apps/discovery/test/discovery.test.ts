@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { Resolver } from "node:dns/promises";
 import { promisify } from "node:util";
 import { type EtcdCluster, findEtcdBinaries, requireProgram, startEtcdCluster } from "@etcd-edge/testkit";
@@ -112,6 +113,17 @@ describe("in front of three members, told of one", () => {
     await setThat(discovery, (one) => aliveUrls(one).length === 3);
     expect(await digFor("+short", "_etcd-client._tcp.etcd.test", "SRV")).toContain(` ${port} `);
     await stream.body?.cancel().catch(() => undefined);
+  });
+
+  it("has a page whose scripts and styles are the ones its policy allows", async () => {
+    const response = await fetch(`${discovery.url}/`);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    const policy = response.headers.get("content-security-policy") ?? "";
+    const page = await response.text();
+    for (const tag of ["script", "style"]) {
+      const [, text = ""] = new RegExp(`<${tag}>(.*)</${tag}>`, "s").exec(page) ?? [];
+      expect(policy).toContain(`${tag}-src 'sha256-${createHash("sha256").update(text).digest("base64")}'`);
+    }
   });
 
   it("shows its work in metrics", async () => {

@@ -9,7 +9,7 @@ import type { RpcPath } from "@etcd-edge/proto";
  *   under `compatible`.
  * - `none`: it has nothing to do with keys.
  */
-export type KeyScope = "data" | "lock" | "wide" | "none";
+type KeyScope = "data" | "lock" | "wide" | "none";
 
 /** How the proxy treats one RPC. Everything is passed on as bytes but for what stands here. */
 export interface RpcTreatment {

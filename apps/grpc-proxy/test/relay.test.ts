@@ -256,3 +256,24 @@ async function startFakeEtcdAt(address: string): Promise<AsyncDisposable> {
   await server.listen({ host: "127.0.0.1", port: Number(address.split(":")[1]) });
   return server;
 }
+
+describe("rule 13: requests that kill an etcd", () => {
+  it("are answered as a newer etcd answers them, and reach no endpoint", async () => {
+    await using etcd = await startFakeEtcd(() => answerWith(answer));
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    using client = createByteClient(proxy.address.port);
+    const lethal = Buffer.from([0x0a, 0x01, 0x61, 0x28, 0x02, 0x30, 0x63]); // key "a", DESCEND, target 99
+    const { error } = await call(client, "range", lethal);
+    expect(error).toMatchObject({ code: 3, details: "etcdserver: invalid sort option" });
+    expect(etcd.calls).toHaveLength(0);
+  });
+
+  it("answers bytes that are no request as grpc-go does", async () => {
+    await using etcd = await startFakeEtcd(() => answerWith(answer));
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    using client = createByteClient(proxy.address.port);
+    const { error } = await call(client, "range", Buffer.from([0x0a, 0x7f]));
+    expect(error).toMatchObject({ code: 13, details: "grpc: error unmarshalling request: unexpected EOF" });
+    expect(etcd.calls).toHaveLength(0);
+  });
+});

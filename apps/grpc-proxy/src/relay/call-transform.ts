@@ -1,5 +1,7 @@
 import { type ClientCall, StatusCode } from "@etcd-edge/transport";
 
+import type { RequestCheck } from "./lethal-requests.ts";
+
 /** The answer to a call that is not forwarded. */
 export interface Refusal {
   readonly code: number;
@@ -10,6 +12,8 @@ export interface Refusal {
 export interface CallTransform {
   /** Calls are answered with this and go nowhere. */
   readonly refusal?: Refusal;
+  /** Asked before `request`: why this message must go nowhere, or nothing. */
+  readonly check?: RequestCheck;
   request(payload: Uint8Array): Uint8Array;
   response(payload: Uint8Array): Uint8Array;
 }
@@ -29,6 +33,8 @@ export function transformRequest(
   | { readonly t: "refused"; readonly refusal: Refusal } {
   if (transform === undefined) return { t: "bytes", bytes: payload };
   try {
+    const refusal = transform.check?.(payload);
+    if (refusal !== undefined) return { t: "refused", refusal };
     return { t: "bytes", bytes: transform.request(payload) };
   } catch {
     // What exactly is wrong in the bytes helps nobody: a client that follows the schema never gets here.

@@ -8,7 +8,7 @@ import { WireType } from "./wire-reader.ts";
  * - `rangeEnd`: the end of a range, in etcd's notation.
  * - `keyOfList`: one of several keys.
  */
-export type KeyRole = "key" | "start" | "rangeEnd" | "keyOfList";
+type KeyRole = "key" | "start" | "rangeEnd" | "keyOfList";
 
 /** Which fields of which messages have a role: message type, then field name as in the schema. */
 export type KeyRoles = Readonly<Record<string, Readonly<Record<string, KeyRole>>>>;
