@@ -9,7 +9,9 @@ import { readMemory } from "../memory.ts";
  */
 const [port = 0, rate = 0] = process.argv.slice(2).map(Number);
 const TICK_MS = 5;
-const counts = { ok: 0, cancelled: 0, failed: 0, lastFailure: "" };
+const counts = { ok: 0, cancelled: 0, failed: 0 };
+/** How many failed how, and when the first of each kind did. */
+const failures: Record<string, { count: number; firstAtMs: number }> = {};
 const bodies = [0, 20, 100, 1000, 65_536].map((bytes) => Buffer.alloc(bytes, 1));
 const channel = new Channel({ endpoint: { host: "127.0.0.1", port }, maxConnections: 4 });
 const sink = {
@@ -19,7 +21,9 @@ const sink = {
     else if (code === 1) counts.cancelled++;
     else {
       counts.failed++;
-      counts.lastFailure = `${code} ${message}`;
+      const kind = `${code} ${message}`;
+      failures[kind] ??= { count: 0, firstAtMs: Math.round(performance.now() - started) };
+      failures[kind].count++;
     }
   },
 };
@@ -43,4 +47,4 @@ setInterval(() => {
   }
 }, TICK_MS);
 
-process.on("message", () => process.send?.({ ...counts, ...readMemory() }));
+process.on("message", () => process.send?.({ ...counts, failures, ...readMemory() }));

@@ -14,7 +14,7 @@ export async function benchSoak({ seconds }: BenchOptions): Promise<Report> {
   const { port } = (await server.ask()) as { port: number };
   await using client = startChild("load/soak-worker.ts", [port, RATE].map(String));
   const memory = { server: [] as Memory[], client: [] as Memory[] };
-  let counts = { ok: 0, cancelled: 0, failed: 0, lastFailure: "" };
+  let counts = { ok: 0, cancelled: 0, failed: 0, failures: {} };
   for (let sample = 0; sample < SAMPLES; sample++) {
     await new Promise((resolve) => setTimeout(resolve, (seconds * 1000) / SAMPLES));
     const ofClient = (await client.ask("memory")) as Memory & typeof counts;
@@ -32,7 +32,7 @@ export async function benchSoak({ seconds }: BenchOptions): Promise<Report> {
     ],
     notes: [
       `${RATE} calls a second for ${seconds} s: 0 to 64 KiB, with deadlines, one in a hundred cancelled. Memory every ${seconds / SAMPLES} s.`,
-      `${counts.ok} answered, ${counts.cancelled} cancelled, ${counts.failed} failed${counts.failed > 0 ? `, the last with ${counts.lastFailure}` : ""}.`,
+      `${counts.ok} answered, ${counts.cancelled} cancelled, ${counts.failed} failed${counts.failed > 0 ? `: ${JSON.stringify(counts.failures)}` : ""}.`,
       ...machineNotes(),
     ],
   };
