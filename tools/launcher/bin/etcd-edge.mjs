@@ -2,7 +2,7 @@
 // etcd-edge <tier> start …: one command in front of the four apps, so that people can replace the word `etcd`.
 // Plain JavaScript for whatever Node starts it; the app itself runs on the pinned Node.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -17,7 +17,10 @@ const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 const [word, ...rest] = process.argv.slice(2);
 const tier = Object.hasOwn(tiers, word ?? "") ? tiers[word] : undefined;
 
-if (tier === undefined) {
+if (word === "--version" || word === "version") {
+  const manifest = JSON.parse(readFileSync(join(root, "libs", "runtime", "package.json"), "utf8"));
+  process.stdout.write(`etcd-edge ${manifest.version}\n`);
+} else if (tier === undefined) {
   const known = word === undefined || word === "help" || word === "--help" || word === "-h";
   const rows = Object.entries(tiers).map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`);
   const usage = `Usage:\n  etcd-edge [command]\n\nAvailable Commands:\n${rows.join("\n")}\n\nUse "etcd-edge [command] --help" for more information about a command.\n`;
