@@ -56,9 +56,9 @@ FROM $base
 RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 COPY node /usr/local/bin/node
 COPY npm /usr/local/lib/npm
-COPY registry /tmp/registry
+COPY registry /etc/npm-registry
 RUN ln -s ../lib/npm/bin/npm-cli.js /usr/local/bin/npm \
- && npm config set --location=global registry "\$(cat /tmp/registry)" cafile=/etc/ssl/certs/ca-certificates.crt
+ && npm config set --location=global registry "\$(cat /etc/npm-registry)" cafile=/etc/ssl/certs/ca-certificates.crt
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 DOCKERFILE
   docker build --quiet --network host --tag "$node" "$work/node" >/dev/null

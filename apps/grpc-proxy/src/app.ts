@@ -31,7 +31,7 @@ import { toListenError } from "./listen-error.ts";
 import { exposeCallCounters, exposeTransportCounters } from "./metrics.ts";
 import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
-import type { Config } from "./options.ts";
+import { type Config, options } from "./options.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
@@ -73,9 +73,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const given = parseEndpoints(config.endpoints);
   if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
 
+  // With SRV the list is a fallback only if somebody wrote it: whatever runs at the default address is nobody's choice.
+  const isListUsed = config.discoverySrv === "" || config.endpoints !== options.endpoints.default;
   await using undo = new AsyncDisposableStack();
   const seeds = undo.use(
-    await createConfiguredSource({ ...config, endpoints: given.endpoints, ca: clientTls?.ca, logger }),
+    await createConfiguredSource({
+      ...config,
+      endpoints: isListUsed ? given.endpoints : [],
+      ca: clientTls?.ca,
+      logger,
+    }),
   );
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =

@@ -8,6 +8,7 @@ import {
   stringsOption,
   uint32Option,
   uintOption,
+  upstreamTlsOptions,
 } from "@etcd-edge/runtime";
 
 /**
@@ -112,30 +113,7 @@ export const options = {
     doc: "Additional duration of wait before closing a non-responsive connection (0 to disable).",
     since: "3.5",
   }),
-  cert: stringOption({
-    flag: "cert",
-    default: "",
-    doc: "identify secure connections with etcd servers using this TLS certificate file",
-    since: "3.4",
-  }),
-  key: stringOption({
-    flag: "key",
-    default: "",
-    doc: "identify secure connections with etcd servers using this TLS key file",
-    since: "3.4",
-  }),
-  cacert: stringOption({
-    flag: "cacert",
-    default: "",
-    doc: "verify certificates of TLS-enabled secure etcd servers using this CA bundle",
-    since: "3.4",
-  }),
-  insecureSkipTlsVerify: boolOption({
-    flag: "insecure-skip-tls-verify",
-    default: false,
-    doc: "skip authentication of etcd server TLS certificates (CAUTION: this option should be enabled only for testing purposes)",
-    since: "3.4",
-  }),
+  ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",
     default: "",

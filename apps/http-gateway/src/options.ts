@@ -8,6 +8,7 @@ import {
   type OptionValues,
   stringOption,
   stringsOption,
+  upstreamTlsOptions,
 } from "@etcd-edge/runtime";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
@@ -90,30 +91,7 @@ export const options: {
     check: (value) =>
       value > 0 ? undefined : 'invalid argument for "--websocket-ping-interval" flag: must be greater than 0',
   }),
-  cert: stringOption({
-    flag: "cert",
-    default: "",
-    doc: "identify secure connections with etcd servers using this TLS certificate file",
-    since: "3.4",
-  }),
-  key: stringOption({
-    flag: "key",
-    default: "",
-    doc: "identify secure connections with etcd servers using this TLS key file",
-    since: "3.4",
-  }),
-  cacert: stringOption({
-    flag: "cacert",
-    default: "",
-    doc: "verify certificates of TLS-enabled secure etcd servers using this CA bundle",
-    since: "3.4",
-  }),
-  insecureSkipTlsVerify: boolOption({
-    flag: "insecure-skip-tls-verify",
-    default: false,
-    doc: "skip authentication of etcd server TLS certificates (CAUTION: this option should be enabled only for testing purposes)",
-    since: "3.4",
-  }),
+  ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",
     default: "",

@@ -43,4 +43,5 @@ export { type ClientTls, loadClientTls } from "./tls/client-tls.ts";
 export { readPem } from "./tls/pem-files.ts";
 export { loadServerTls, type ServerTls } from "./tls/server-tls.ts";
 export { parseTlsVersions, type TlsVersions } from "./tls/tls-versions.ts";
+export { upstreamTlsOptions } from "./tls/upstream-tls-options.ts";
 export { version } from "./version.ts";
