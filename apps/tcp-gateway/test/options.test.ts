@@ -165,6 +165,8 @@ describe("options of the gateway", () => {
     const client = connect(gateway.port, "127.0.0.1");
     client.write("x");
     await once(client, "data");
+    // The endpoint may not have seen the last of the load end yet.
+    while (next.open.size > 1) await new Promise((resolve) => setImmediate(resolve));
     expect(next.open.size).toBe(1);
     client.destroy();
     await stopEcho(next);
