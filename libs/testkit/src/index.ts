@@ -13,5 +13,6 @@ export {
 export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
 export type { EtcdMember } from "./etcd/etcd-member.ts";
 export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
+export { moveLeader } from "./etcd/move-leader.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
