@@ -1,0 +1,19 @@
+/**
+ * Orders byte strings as etcd orders keys: byte by byte, the shorter of two equal beginnings first.
+ * @returns below 0, 0 or above 0
+ */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const common = Math.min(a.length, b.length);
+  for (let i = 0; i < common; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** The byte string right after `key` in etcd's order: `key` and a zero byte. */
+export function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}
