@@ -1,4 +1,4 @@
-import { array, assert, constantFrom, property, uint8Array } from "fast-check";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compareBytes } from "./bytes.ts";
 import {
@@ -16,7 +16,9 @@ const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCod
 const range = (key: string, rangeEnd = "") => toKeyRange({ key: bytes(key), rangeEnd: bytes(rangeEnd) });
 
 // A small alphabet with both ends of it, so that neighbours and equals come up.
-const anyKey = array(constantFrom(0, 1, 97, 254, 255), { maxLength: 3 }).map((list) => Uint8Array.from(list));
+const anyKey = fc
+  .array(fc.constantFrom(0, 1, 97, 254, 255), { maxLength: 3 })
+  .map((list) => Uint8Array.from(list));
 
 /** What etcd does with the two fields, said as plainly as can be. */
 function etcdHas(key: Uint8Array, rangeEnd: Uint8Array, probe: Uint8Array): boolean {
@@ -26,7 +28,8 @@ function etcdHas(key: Uint8Array, rangeEnd: Uint8Array, probe: Uint8Array): bool
   return compareBytes(first, probe) <= 0 && compareBytes(probe, rangeEnd) < 0;
 }
 
-const anyRange = array(anyKey, { minLength: 2, maxLength: 2 })
+const anyRange = fc
+  .array(anyKey, { minLength: 2, maxLength: 2 })
   .map(([key, rangeEnd]) => toKeyRange({ key: key ?? bytes(""), rangeEnd: rangeEnd ?? bytes("") }))
   .filter((one): one is KeyRange => one !== undefined);
 
@@ -47,8 +50,8 @@ describe("toKeyRange", () => {
   });
 
   it("holds exactly the keys etcd would find", () => {
-    assert(
-      property(anyKey, anyKey, anyKey, (key, rangeEnd, probe) => {
+    fc.assert(
+      fc.property(anyKey, anyKey, anyKey, (key, rangeEnd, probe) => {
         if (probe.length === 0) return; // no key of etcd's
         const parsed = toKeyRange({ key, rangeEnd });
         expect(parsed !== undefined && hasKey(parsed, probe)).toBe(etcdHas(key, rangeEnd, probe));
@@ -57,8 +60,8 @@ describe("toKeyRange", () => {
   });
 
   it("asks for what it read", () => {
-    assert(
-      property(anyRange, (one) => {
+    fc.assert(
+      fc.property(anyRange, (one) => {
         expect(toKeyRange(toRangeFields(one))).toEqual(one);
       }),
     );
@@ -77,8 +80,8 @@ describe("the algebra of ranges", () => {
   }
 
   it("contains what has no key outside", () => {
-    assert(
-      property(anyRange, anyRange, anyKey, (outer, inner, probe) => {
+    fc.assert(
+      fc.property(anyRange, anyRange, anyKey, (outer, inner, probe) => {
         if (contains(outer, inner)) {
           expect(hasKey(inner, probe) && probe.length > 0 && !hasKey(outer, probe)).toBe(false);
         } else {
@@ -91,8 +94,8 @@ describe("the algebra of ranges", () => {
   });
 
   it("overlaps where a key is in both", () => {
-    assert(
-      property(anyRange, anyRange, (a, b) => {
+    fc.assert(
+      fc.property(anyRange, anyRange, (a, b) => {
         const witnesses = [...keys, ...keys.map((key) => Uint8Array.of(...key, 0))];
         expect(overlaps(a, b)).toBe(witnesses.some((key) => hasKey(a, key) && hasKey(b, key)));
       }),
@@ -100,8 +103,8 @@ describe("the algebra of ranges", () => {
   });
 
   it("has one id for one set of keys", () => {
-    assert(
-      property(anyRange, anyRange, (a, b) => {
+    fc.assert(
+      fc.property(anyRange, anyRange, (a, b) => {
         expect(rangeId(a) === rangeId(b)).toBe(isSameRange(a, b));
       }),
     );
@@ -116,8 +119,8 @@ describe("the algebra of ranges", () => {
 
 describe("compareBytes", () => {
   it("orders as etcd does", () => {
-    assert(
-      property(uint8Array({ maxLength: 4 }), uint8Array({ maxLength: 4 }), (a, b) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 4 }), fc.uint8Array({ maxLength: 4 }), (a, b) => {
         const hex = (one: Uint8Array) => [...one].map((byte) => byte.toString(16).padStart(2, "0")).join("");
         expect(Math.sign(compareBytes(a, b))).toBe(hex(a) < hex(b) ? -1 : hex(a) > hex(b) ? 1 : 0);
       }),
