@@ -177,6 +177,7 @@ export class Feed {
     if (watcher.position >= this.log.head) {
       group.live.add(watcher);
       this.#liveCount++;
+      if (this.#state.t === "full") this.#state = this.#opening(undefined);
     } else {
       group.lagging.add(watcher);
       watcher.stream.fellBehind(watcher);
