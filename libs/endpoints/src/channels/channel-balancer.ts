@@ -143,7 +143,8 @@ export class ChannelBalancer implements AsyncDisposable {
 
   async #probe(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
     const result = await probeStatus(upstream.calls, signal);
-    if (result.t !== "alive" || result.member === undefined) this.#members.delete(upstream);
+    const isKnown = this.#upstreams.get(endpointKey(upstream.endpoint)) === upstream;
+    if (!isKnown || result.t !== "alive" || result.member === undefined) this.#members.delete(upstream);
     else this.#members.set(upstream, result.member);
     this.#leader = this.#electLeader();
     return result;
