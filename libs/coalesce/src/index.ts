@@ -1,6 +1,7 @@
 export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
 export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";
 export { defaultLeaseLimits, type LeaseBookLimits } from "./lease/lease-limits.ts";
+export type { LeaseBookTotals } from "./lease/lease-totals.ts";
 export type {
   KeepAliveSink,
   LeaseClock,

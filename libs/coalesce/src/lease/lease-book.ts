@@ -1,6 +1,7 @@
 import { GapWatch } from "./gap-watch.ts";
 import type { KeepAliveSession } from "./keep-alive-session.ts";
 import { defaultLeaseLimits, type LeaseBookLimits } from "./lease-limits.ts";
+import type { LeaseBookTotals } from "./lease-totals.ts";
 import type { KeepAliveSink, LeaseClock, LeaseTimer, OpenRenewalStream, RenewalScope } from "./ports.ts";
 import { ScopeBook } from "./scope-book.ts";
 
@@ -35,6 +36,8 @@ const tickMs = 100;
  * Disposing ends every session with 14 and every stream; twice is fine.
  */
 export class LeaseBook implements Disposable {
+  readonly totals: Readonly<LeaseBookTotals>;
+  readonly #totals: LeaseBookTotals = { own: 0, shared: 0, stuckStreams: 0 };
   readonly #options: LeaseBookOptions;
   readonly #limits: LeaseBookLimits;
   readonly #gaps: GapWatch;
@@ -43,6 +46,7 @@ export class LeaseBook implements Disposable {
   #isOver = false;
 
   constructor(options: LeaseBookOptions) {
+    this.totals = this.#totals;
     this.#options = options;
     this.#limits = { ...defaultLeaseLimits, ...options.limits };
     this.#gaps = new GapWatch(options.clock);
@@ -85,7 +89,14 @@ export class LeaseBook implements Disposable {
     let book = this.#scopes.get(key);
     if (book === undefined) {
       const { open, clock } = this.#options;
-      book = new ScopeBook({ scope, open, clock, limits: this.#limits, gaps: this.#gaps });
+      book = new ScopeBook({
+        scope,
+        open,
+        clock,
+        limits: this.#limits,
+        gaps: this.#gaps,
+        totals: this.#totals,
+      });
       if (this.#scopes.size === 0) this.#schedule();
       this.#scopes.set(key, book);
     }

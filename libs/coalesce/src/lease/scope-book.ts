@@ -1,6 +1,7 @@
 import type { GapWatch } from "./gap-watch.ts";
 import { KeepAliveSession, type SessionOwner } from "./keep-alive-session.ts";
 import type { LeaseBookLimits } from "./lease-limits.ts";
+import type { LeaseBookTotals } from "./lease-totals.ts";
 import type {
   KeepAliveSink,
   LeaseClock,
@@ -28,6 +29,7 @@ export interface ScopeBookOptions {
   readonly clock: LeaseClock;
   readonly limits: LeaseBookLimits;
   readonly gaps: GapWatch;
+  readonly totals: LeaseBookTotals;
 }
 
 /** The leases of one scope: who asked, what etcd said, what is on its way. */
@@ -49,7 +51,7 @@ export class ScopeBook implements SessionOwner, UpstreamListener {
 
   constructor(options: ScopeBookOptions) {
     this.#options = options;
-    const { scope, open, limits, clock } = options;
+    const { scope, open, limits, clock, totals } = options;
     this.#idleSinceMs = clock.nowMs();
     this.#sweptAtMs = this.#idleSinceMs;
     this.#streams = new UpstreamStreams({
@@ -58,14 +60,14 @@ export class ScopeBook implements SessionOwner, UpstreamListener {
       limits,
       nowMs: () => clock.nowMs(),
       stuckAfterMs: (leaseId) => stuckAfterMs(this.#records.get(leaseId)?.ttlSeconds),
+      totals,
       listener: this,
     });
   }
 
-  /** Leases known, renewals without an answer, streams toward etcd, and how many of those got stuck so far. */
-  get counts(): { leases: number; pending: number; streams: number; stuck: number } {
-    const { size, stuckCount } = this.#streams;
-    return { leases: this.#records.size, pending: this.#renewals.size, streams: size, stuck: stuckCount };
+  /** Leases known, renewals without an answer, and streams toward etcd. */
+  get counts(): { leases: number; pending: number; streams: number } {
+    return { leases: this.#records.size, pending: this.#renewals.size, streams: this.#streams.size };
   }
 
   openSession(sink: KeepAliveSink): KeepAliveSession {
@@ -79,8 +81,12 @@ export class ScopeBook implements SessionOwner, UpstreamListener {
     this.#options.gaps.look();
     const nowMs = this.#options.clock.nowMs();
     const shared = this.#shared(leaseId, nowMs);
-    if (shared !== undefined) session.answer({ leaseId, ...shared });
-    else this.#enlist({ session, askedAtMs: nowMs }, leaseId);
+    if (shared !== undefined) {
+      this.#options.totals.shared++;
+      session.answer({ leaseId, ...shared });
+      return;
+    }
+    this.#enlist({ session, askedAtMs: nowMs }, leaseId);
     this.#pump();
   }
 
@@ -127,10 +133,16 @@ export class ScopeBook implements SessionOwner, UpstreamListener {
     if (!renewal.isForgotten) this.#remember(reply, sentAtMs);
     if (renewal.phase !== "settled") {
       this.#settle(renewal);
+      let isFirst = true;
       for (const waiter of renewal.waiters) {
         const told = this.#ttlFor(waiter, reply, sentAtMs);
-        if (told === undefined) this.#enlist(waiter, renewal.leaseId);
-        else waiter.session.answer({ leaseId: renewal.leaseId, ttlSeconds: told, reply });
+        if (told === undefined) {
+          this.#enlist(waiter, renewal.leaseId);
+        } else {
+          this.#options.totals[isFirst ? "own" : "shared"]++;
+          isFirst = false;
+          waiter.session.answer({ leaseId: renewal.leaseId, ttlSeconds: told, reply });
+        }
       }
     }
     this.#pump();

@@ -1,4 +1,5 @@
 import type { LeaseBookLimits } from "./lease-limits.ts";
+import type { LeaseBookTotals } from "./lease-totals.ts";
 import type {
   OpenRenewalStream,
   RenewalFailure,
@@ -27,6 +28,7 @@ export interface UpstreamStreamsOptions {
   readonly nowMs: () => number;
   /** Longest silence for a lease's renewal. */
   readonly stuckAfterMs: (leaseId: bigint) => number;
+  readonly totals: LeaseBookTotals;
   readonly listener: UpstreamListener;
 }
 
@@ -42,8 +44,6 @@ export class UpstreamStreams {
   #pausedUntilMs = 0;
   #lastFailure: RenewalFailure | undefined;
   #leaderLosses = 0;
-  /** Streams that got stuck so far. */
-  stuckCount = 0;
 
   constructor(options: UpstreamStreamsOptions) {
     this.#options = options;
@@ -161,7 +161,7 @@ export class UpstreamStreams {
 
   #markStuck(stream: UpstreamStream, nowMs: number): void {
     stream.phase = { t: "stuck", sinceMs: nowMs };
-    this.stuckCount++;
+    this.#options.totals.stuckStreams++;
     this.#shunned.set(stream.port.member, nowMs + this.#options.limits.shunMs);
     const renewals = stream.carried();
     this.#options.listener.onReturned(renewals, renewals[0]);

@@ -2,6 +2,8 @@ import { WireReader, WireType } from "./wire-reader.ts";
 
 const headerField = 1;
 const revisionField = 3;
+/** `range_response` of a RangeStreamResponse. */
+const innerField = 1;
 
 /**
  * `header.revision` of an answer, without decoding the rest: in every answer of etcd's that has one, the header is field 1.
@@ -9,7 +11,22 @@ const revisionField = 3;
  * @throws RangeError where the bytes are no message
  */
 export function readHeaderRevision(bytes: Uint8Array): bigint {
+  return revisionOf(bytes, 0, bytes.length);
+}
+
+/** The same for one message of a RangeStream, whose header is one level further down; only the last has one. */
+export function readStreamedRevision(bytes: Uint8Array): bigint {
   const reader = new WireReader(bytes);
+  let revision = 0n;
+  while (reader.next()) {
+    if (reader.fieldNumber === innerField && reader.wireType === WireType.bytes)
+      revision = revisionOf(bytes, reader.valueStart, reader.valueEnd);
+  }
+  return revision;
+}
+
+function revisionOf(bytes: Uint8Array, start: number, end: number): bigint {
+  const reader = new WireReader(bytes, start, end);
   let revision = 0n;
   while (reader.next()) {
     if (reader.fieldNumber !== headerField || reader.wireType !== WireType.bytes) continue;

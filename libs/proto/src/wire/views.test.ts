@@ -2,8 +2,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MemberListRequestSchema } from "../gen/etcdserverpb/cluster_pb.ts";
-import { RangeRequestSchema, RangeResponseSchema, TxnRequestSchema } from "../gen/etcdserverpb/kv_pb.ts";
-import { readHeaderRevision } from "./header-revision.ts";
+import {
+  RangeRequestSchema,
+  RangeResponseSchema,
+  RangeStreamResponseSchema,
+  TxnRequestSchema,
+} from "../gen/etcdserverpb/kv_pb.ts";
+import { readHeaderRevision, readStreamedRevision } from "./header-revision.ts";
 import { hasUnknownFields } from "./unknown-fields.ts";
 
 const unknown = Uint8Array.of(0xf8, 0x3f, 0x01); // field 1023
@@ -45,6 +50,8 @@ describe("readHeaderRevision", () => {
             kvs: [{ key }],
           });
           expect(readHeaderRevision(toBinary(RangeResponseSchema, message))).toBe(revision);
+          const streamed = create(RangeStreamResponseSchema, { rangeResponse: message });
+          expect(readStreamedRevision(toBinary(RangeStreamResponseSchema, streamed))).toBe(revision);
         },
       ),
     );
