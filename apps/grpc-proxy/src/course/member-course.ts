@@ -12,7 +12,7 @@ export function createPinnedCourse(balancer: ChannelBalancer, client: ClientStat
   return {
     pick(tried) {
       const { pinned } = client;
-      if (pinned !== undefined && balancer.isUsable(pinned) && tried?.has(pinned) !== true) return pinned;
+      if (pinned !== undefined && balancer.isWorking(pinned) && tried?.has(pinned) !== true) return pinned;
       client.pinned = balancer.pick(tried);
       return client.pinned;
     },

@@ -52,7 +52,7 @@ function pick(balancer: ChannelBalancer, avoid: ReadonlySet<string>): Upstream |
   if (leader !== undefined && !avoid.has(endpointKey(leader.endpoint))) return leader;
   if (avoid.size === 0) return balancer.pick();
   const avoided = new Set(balancer.upstreams().filter(({ endpoint }) => avoid.has(endpointKey(endpoint))));
-  const hasOther = balancer.upstreams().some((one) => balancer.isUsable(one) && !avoided.has(one));
+  const hasOther = balancer.upstreams().some((one) => balancer.isWorking(one) && !avoided.has(one));
   return balancer.pick(hasOther ? avoided : undefined);
 }
 
@@ -60,7 +60,7 @@ function isPreferred(balancer: ChannelBalancer, upstream: Upstream, avoid: Reado
   const leader = balancer.leader();
   if (leader === upstream) return true;
   if (leader !== undefined && !avoid.has(endpointKey(leader.endpoint))) return false;
-  return balancer.isUsable(upstream);
+  return balancer.isWorking(upstream);
 }
 
 function toMetadata({ credential, hasLeader }: RenewalScope): string[] {

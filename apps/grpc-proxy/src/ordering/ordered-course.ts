@@ -42,7 +42,7 @@ export function createOrderedCourse(options: OrderedCourseOptions): CallCourse {
   let round = 1;
 
   const elsewhere = (): Verdict => {
-    if (balancer.upstreams().some((one) => balancer.isUsable(one) && !behind.has(one)))
+    if (balancer.upstreams().some((one) => balancer.isWorking(one) && !behind.has(one)))
       return { t: "again", wait: atOnce };
     if (round >= rounds) return { t: "refuse", refusal: noGreaterRevision };
     const pauseMs = firstPauseMs * 2 ** (round - 1);

@@ -48,7 +48,8 @@ export class ChannelBalancer implements AsyncDisposable {
   /** What each said when it was last looked at. */
   readonly #members = new Map<Upstream, MemberStatus>();
   #leader: Upstream | undefined;
-  #usable: ReadonlySet<Upstream> = new Set();
+  /** Those that are not known to be of no use. */
+  #working: ReadonlySet<Upstream> = new Set();
   #candidates: readonly Candidate[] = [];
   #isPlain = true;
   #turn = 0;
@@ -91,9 +92,9 @@ export class ChannelBalancer implements AsyncDisposable {
     return candidates[this.#turn % candidates.length]?.upstream;
   }
 
-  /** True if a pick may find this endpoint now. */
-  isUsable(upstream: Upstream): boolean {
-    return this.#usable.has(upstream);
+  /** True unless the last looks at this endpoint say that it is of no use, or it has left the set. */
+  isWorking(upstream: Upstream): boolean {
+    return this.#working.has(upstream);
   }
 
   /** What the member behind an endpoint said when it was last looked at; nothing where it is none, or not known yet. */
@@ -106,9 +107,9 @@ export class ChannelBalancer implements AsyncDisposable {
     return [...this.#upstreams.values()];
   }
 
-  /** The leader's endpoint, as the members said when they were last looked at; nothing while it may not be picked. */
+  /** The leader's endpoint, as the members said when they were last looked at; nothing while it is of no use. */
   leader(): Upstream | undefined {
-    return this.#leader !== undefined && this.#usable.has(this.#leader) ? this.#leader : undefined;
+    return this.#leader !== undefined && this.#working.has(this.#leader) ? this.#leader : undefined;
   }
 
   /** Asks all members who leads them, now, and returns the leader's endpoint if it is in the set. */
@@ -205,7 +206,7 @@ export class ChannelBalancer implements AsyncDisposable {
       else if (health.t === "unknown" || health.t === "suspect") doubtful.push(candidate);
     }
     this.#candidates = good.length > 0 ? good : doubtful.length > 0 ? doubtful : all;
-    this.#usable = new Set(this.#candidates.map(({ upstream }) => upstream));
+    this.#working = new Set([...good, ...doubtful].map(({ upstream }) => upstream));
     const [first] = this.#candidates;
     this.#isPlain = this.#candidates.every(
       (one) => one.priority === first?.priority && one.weight === first.weight,
