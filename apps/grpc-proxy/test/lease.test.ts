@@ -112,7 +112,7 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
 
   it("rule 12: no lease is lost while the leader stops for 5 s, on at most 8 streams", async () => {
     const count = 2_000;
-    const ttl = 8;
+    const ttl = 6;
     const [leader] = cluster.members;
     if (leader === undefined) throw new Error("three members");
     await moveLeader(cluster, leader);
@@ -122,11 +122,11 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
     const elapsed = (): number => performance.now() - began;
     let isStopped = false;
     let maxStreams = 0;
-    for (let sent = 0; elapsed() < 14_000; ) {
-      if (!isStopped && elapsed() > 3_000 && elapsed() < 8_000) {
+    for (let sent = 0; elapsed() < 9_500; ) {
+      if (!isStopped && elapsed() > 1_000 && elapsed() < 6_000) {
         leader.stop();
         isStopped = true;
-      } else if (isStopped && elapsed() >= 8_000) {
+      } else if (isStopped && elapsed() >= 6_000) {
         leader.resume();
         isStopped = false;
       }
