@@ -8,7 +8,6 @@ const refused: readonly (keyof Config & keyof typeof options)[] = [
   "enablePprof",
   "experimentalEnableGrpcLogging",
   "experimentalLeasingPrefix",
-  "experimentalSerializableOrdering",
   "listenCipherSuites",
 ];
 
