@@ -121,7 +121,7 @@ function lifetime(notAfter = new Date(Date.now() + dayMs)): { notBefore: Date; n
 /** Positive, as RFC 5280 wants it: the first bit is 0. */
 function newSerialNumber(): string {
   const bytes = webcrypto.getRandomValues(Buffer.alloc(12));
-  bytes[0] = (bytes[0] ?? 0) & 0x3f | 0x40;
+  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
   return bytes.toString("hex");
 }
 
