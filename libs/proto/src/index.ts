@@ -321,3 +321,11 @@ export { hasInvalidSort } from "./wire/invalid-sort.ts";
 export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
 export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";
+export {
+  type EventView,
+  type HeaderView,
+  readResponseHeader,
+  readWatchResponse,
+  type WatchResponseView,
+} from "./wire/watch-response.ts";
+export { encodeEvents, encodeHeader, encodeWatchHead, eventBytes } from "./wire/write-watch-response.ts";

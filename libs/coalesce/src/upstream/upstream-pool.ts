@@ -1,0 +1,80 @@
+import { type StreamPort, type StreamSink, UpstreamStream } from "./upstream-stream.ts";
+import type {
+  UpstreamWatch,
+  UpstreamWatchRequest,
+  UpstreamWatchSink,
+  WatchSource,
+} from "./upstream-watch.ts";
+import { closedGates } from "./version-gates.ts";
+
+/** Opens Watch calls at the members of a cluster, all with one credential. */
+export interface StreamOpener {
+  /**
+   * Which member the next watch should be on.
+   * @param avoid a member that is taken only if there is no other
+   * @returns nothing where there is nobody to ask
+   */
+  pick(avoid: string | undefined): string | undefined;
+  open(member: string, sink: StreamSink): StreamPort;
+}
+
+const unavailable = 14;
+
+/**
+ * Places watches on streams: one shared stream for each member, and streams of their own for watches that are behind,
+ * because one watch that is behind keeps etcd from answering progress requests for all the others (rule 21).
+ */
+export class UpstreamPool implements WatchSource {
+  readonly #opener: StreamOpener;
+  readonly #shared = new Map<string, UpstreamStream>();
+
+  constructor(opener: StreamOpener) {
+    this.#opener = opener;
+  }
+
+  /** Streams under way that several watches may use. */
+  get sharedStreams(): number {
+    return this.#shared.size;
+  }
+
+  open(request: UpstreamWatchRequest, sink: UpstreamWatchSink): UpstreamWatch {
+    const member = this.#opener.pick(request.avoid);
+    if (member === undefined) return new Nowhere(request.isAlone, sink);
+    return this.#streamFor(member, request.isAlone).open(request, sink);
+  }
+
+  #streamFor(member: string, isAlone: boolean): UpstreamStream {
+    const open = (sink: StreamSink): StreamPort => this.#opener.open(member, sink);
+    if (isAlone) return new UpstreamStream(open, (stream) => stream.close());
+    const known = this.#shared.get(member);
+    if (known !== undefined && !known.isOver) return known;
+    const stream = new UpstreamStream(open, () => {
+      stream.close();
+      if (this.#shared.get(member) === stream) this.#shared.delete(member);
+    });
+    this.#shared.set(member, stream);
+    return stream;
+  }
+}
+
+/** A watch that found no member: it is lost as soon as its opener has it in hand. */
+class Nowhere implements UpstreamWatch {
+  readonly member = "";
+  readonly gates = closedGates;
+  readonly isAlone: boolean;
+  #sink: UpstreamWatchSink | undefined;
+
+  constructor(isAlone: boolean, sink: UpstreamWatchSink) {
+    this.isAlone = isAlone;
+    this.#sink = sink;
+    void Promise.resolve().then(() => {
+      this.#sink?.onEnd({ t: "lost", code: unavailable, message: "no etcd endpoint is available" });
+    });
+  }
+
+  requestProgress(): void {}
+
+  cancel(): void {
+    this.#sink = undefined;
+  }
+}
