@@ -29,14 +29,15 @@ export class Context {
   }
 
   /** A key of this test's own, as the client writes it. */
-  key(name: string): Buffer {
-    return bytes(`${this.#prefix}${name}`);
-  }
+  readonly key = (name: string): Buffer => bytes(`${this.#prefix}${name}`);
+
+  /** The same key as etcd has it: permissions name these. */
+  readonly keyInEtcd = (name: string): Buffer => bytes(`${this.open.place.namespace}${this.#prefix}${name}`);
 
   /** The part of a key behind this test's prefix. @throws Error for a key of another test */
-  nameOf(key: Uint8Array): string {
+  readonly nameOf = (key: Uint8Array): string => {
     const text = new TextDecoder().decode(key);
     if (!text.startsWith(this.#prefix)) throw new Error(`the key ${JSON.stringify(text)} is not this test's`);
     return text.slice(this.#prefix.length);
-  }
+  };
 }

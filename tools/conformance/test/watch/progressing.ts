@@ -75,7 +75,7 @@ export function describeProgressing(behave: Behave): void {
     using session = new WatchSession(context);
     await session.created({ key: context.key("a"), progressNotify: true });
     let told = 0n;
-    const until = performance.now() + 3 * progressIntervalMs;
+    const until = performance.now() + 2 * progressIntervalMs;
     let last = 0n;
     while (performance.now() < until) {
       last = await put(context, "a");

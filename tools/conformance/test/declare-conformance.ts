@@ -1,10 +1,16 @@
 import { type EtcdBinary, findEtcdBinaries } from "@etcd-edge/testkit";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Context } from "../src/context.ts";
 import type { EtcdClient } from "../src/etcd-client.ts";
 import { type OpenPlace, openPlace } from "../src/open-place.ts";
 import { allPlaces, coveringPlaces, describePlace, type Place } from "../src/place.ts";
 import type { Behave } from "./behave.ts";
+import { describeAuthorizing } from "./unary/authorizing.ts";
+import { describeElecting } from "./unary/electing.ts";
+import { describeKeyValues } from "./unary/key-values.ts";
+import { describeLeases } from "./unary/leases.ts";
+import { describeMaintaining } from "./unary/maintaining.ts";
+import { describeTransactions } from "./unary/transactions.ts";
 import { describeCreating } from "./watch/creating.ts";
 import { describeEnding } from "./watch/ending.ts";
 import { describeProgressing } from "./watch/progressing.ts";
@@ -17,6 +23,12 @@ const isWhole = process.env["CONFORMANCE"] === "all";
 const only = process.env["CONFORMANCE_ONLY"];
 
 const groups: Readonly<Record<string, (behave: Behave) => void>> = {
+  "keys and values": describeKeyValues,
+  transactions: describeTransactions,
+  leases: describeLeases,
+  "locks and elections": describeElecting,
+  "maintenance and members": describeMaintaining,
+  "users and permissions": describeAuthorizing,
   "creating watches": describeCreating,
   "where watches start": describeStarting,
   "what watches tell": describeTelling,
@@ -33,7 +45,16 @@ const places =
       : coveringPlaces(all)
     : all.filter((place) => describePlace(place).startsWith(only));
 
-for (const place of places) {
+/** Declares the whole suite for those of the chosen places that a test file takes. */
+export function declareConformance(isMine: (place: Place) => boolean): void {
+  const mine = places.filter(isMine);
+  // A selection by name may leave a file with nothing to do.
+  if (mine.length === 0)
+    it("has no place of this kind among those selected", () => expect(only).toBeDefined());
+  for (const place of mine) declarePlace(place);
+}
+
+function declarePlace(place: Place): void {
   describe(describePlace(place), () => {
     let open: OpenPlace;
     let etcd: EtcdClient;
