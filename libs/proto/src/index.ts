@@ -2,6 +2,7 @@
 // shows here in review.
 export {
   create,
+  type DescMessage,
   fromBinary,
   isFieldSet,
   isMessage,
