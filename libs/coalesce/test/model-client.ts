@@ -83,7 +83,8 @@ export class ModelClient implements SessionPort {
       // An old etcd leaves out deletes at the compacted revision: that one is gone too (rule 5).
       const gone = this.#etcd.compactRevision + (this.#etcd.version === "3.4.23" ? 1n : 0n);
       if (compactRevision > gone) throw new Error("compacted at a revision that is not");
-      if (compactRevision > 0n && compactRevision <= last + 1n) throw new Error("compacted, but nothing it needs is");
+      if (compactRevision > 0n && compactRevision <= last + 1n)
+        throw new Error("compacted, but nothing it needs is");
     } else if (response.events.length === 0) {
       this.#rises(revision);
       this.#hasAllUpTo(watch, revision);
@@ -100,7 +101,8 @@ export class ModelClient implements SessionPort {
       return;
     }
     this.#rises(revision);
-    if (revision < asked.headWhenAsked) throw new Error("rule 1: created at a revision older than the create");
+    if (revision < asked.headWhenAsked)
+      throw new Error("rule 1: created at a revision older than the create");
     const next = asked.start === 0n ? revision + 1n : asked.start;
     this.watches.set(response.watchId, { ...asked, next, events: [], end: undefined });
   }
@@ -155,7 +157,10 @@ export class ModelClient implements SessionPort {
       ({ revision, key, isDelete }) =>
         revision >= watch.next &&
         !(isDelete ? watch.noDelete : watch.noPut) &&
-        hasKey(watch.range, Uint8Array.from(key, (letter) => letter.charCodeAt(0))),
+        hasKey(
+          watch.range,
+          Uint8Array.from(key, (letter) => letter.charCodeAt(0)),
+        ),
     );
   }
 }

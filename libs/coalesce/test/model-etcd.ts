@@ -57,13 +57,21 @@ export class ModelEtcd {
   constructor(chance: Chance, options: { readonly members: number; readonly version: string }) {
     this.chance = chance;
     this.version = options.version;
-    this.members = Array.from({ length: options.members }, (_, i) => ({ name: `m${i}`, applied: 1n, isDown: false }));
+    this.members = Array.from({ length: options.members }, (_, i) => ({
+      name: `m${i}`,
+      applied: 1n,
+      isDown: false,
+    }));
   }
 
   /** Changes keys in one transaction. A delete of what is not there changes nothing. */
-  commit(changes: readonly { readonly key: string; readonly isDelete: boolean; readonly value: string }[]): void {
+  commit(
+    changes: readonly { readonly key: string; readonly isDelete: boolean; readonly value: string }[],
+  ): void {
     const revision = this.head + 1n;
-    const effective = changes.filter(({ key, isDelete }) => !isDelete || this.at(key, this.head) !== undefined);
+    const effective = changes.filter(
+      ({ key, isDelete }) => !isDelete || this.at(key, this.head) !== undefined,
+    );
     if (effective.length === 0) return;
     for (const { key, isDelete, value } of effective) {
       const before = this.at(key, this.head);
@@ -201,7 +209,8 @@ export class ModelStream implements StreamPort {
 
   #create(request: WatchCreateRequest): void {
     const range = toKeyRange(request);
-    if (range === undefined || request.startRevision < 1n || !request.fragment) throw new Error("not asked as it must be");
+    if (range === undefined || request.startRevision < 1n || !request.fragment)
+      throw new Error("not asked as it must be");
     this.#etcd.opened++;
     const watch = { id: this.#nextId++, range, prevKv: request.prevKv, next: request.startRevision };
     this.#watches.set(watch.id, watch);

@@ -1,4 +1,11 @@
-import { create, type HeaderView, KeyValueSchema, toBinary, WatchCreateRequestSchema, WatchRequestSchema } from "@etcd-edge/proto";
+import {
+  create,
+  type HeaderView,
+  KeyValueSchema,
+  toBinary,
+  WatchCreateRequestSchema,
+  WatchRequestSchema,
+} from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
 import { type KeyRange, toKeyRange, toRangeFields } from "../src/range/key-range.ts";
 import { UpstreamPool } from "../src/upstream/upstream-pool.ts";
@@ -56,7 +63,7 @@ class World {
       pick: (avoid) => {
         const up = this.etcd.members.filter(({ isDown }) => !isDown).map(({ name }) => name);
         const wanted = up.filter((name) => name !== avoid);
-        return (wanted.length > 0 ? wanted : up)[chance.int(Math.max(1, (wanted.length || up.length)))];
+        return (wanted.length > 0 ? wanted : up)[chance.int(Math.max(1, wanted.length || up.length))];
       },
       open: (member, sink) => this.etcd.openStream(member, sink),
     });
@@ -79,7 +86,8 @@ class World {
         memberRevision: (member) => Promise.resolve(this.etcd.memberOf(member).applied),
       },
       {
-        onCompacted: (watcher, revision) => (watcher.stream as WatchSession).cancelCompacted(watcher, revision),
+        onCompacted: (watcher, revision) =>
+          (watcher.stream as WatchSession).cancelCompacted(watcher, revision),
         onRefused: (watcher, reason) => (watcher.stream as WatchSession).cancelRefused(watcher, reason),
       },
     );
@@ -129,7 +137,8 @@ class World {
       case 4:
       case 5: {
         const member = pick(etcd.members);
-        if (member !== undefined) member.applied += BigInt(this.#chance.int(Number(etcd.head - member.applied) + 1));
+        if (member !== undefined)
+          member.applied += BigInt(this.#chance.int(Number(etcd.head - member.applied) + 1));
         break;
       }
       case 6:
@@ -143,7 +152,8 @@ class World {
         stream?.deliver();
         break;
       case 12:
-        if (this.#chance.int(6) === 0) stream?.break(this.#chance.int(2) === 0 ? "etcdserver: no leader" : "reset");
+        if (this.#chance.int(6) === 0)
+          stream?.break(this.#chance.int(2) === 0 ? "etcdserver: no leader" : "reset");
         break;
       case 13:
         if (this.open.length < 4) this.openSession();
@@ -193,7 +203,8 @@ class World {
         break;
       case 21:
         if (this.#chance.int(4) === 0) stream?.notifyProgress();
-        for (const { session } of this.open) if (this.#chance.int(4) === 0) session.notifyProgress(() => true);
+        for (const { session } of this.open)
+          if (this.#chance.int(4) === 0) session.notifyProgress(() => true);
         if (this.#chance.int(10) === 0) this.hasQuorum = !this.hasQuorum;
         break;
     }
@@ -223,7 +234,10 @@ class World {
       progressNotify: this.#chance.int(2) === 0,
     });
     session.onMessage(
-      toBinary(WatchRequestSchema, create(WatchRequestSchema, { requestUnion: { case: "createRequest", value } })),
+      toBinary(
+        WatchRequestSchema,
+        create(WatchRequestSchema, { requestUnion: { case: "createRequest", value } }),
+      ),
     );
   }
 
@@ -282,14 +296,17 @@ const runs = Number(process.env["WATCH_MODEL_RUNS"] ?? 60);
 const firstSeed = Number(process.env["WATCH_MODEL_SEED"] ?? 1);
 
 describe("watches against a model of etcd's history", () => {
-  it.each(["3.4.23", "3.5.30"])("loses, repeats and reorders nothing before %s, whatever happens", async (version) => {
-    let events = 0;
-    for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
-      const world = await run(seed, 400, version);
-      for (const { client } of world.sessions) {
-        for (const watch of [...client.watches.values(), ...client.over]) events += watch.events.length;
+  it.each(["3.4.23", "3.5.30"])(
+    "loses, repeats and reorders nothing before %s, whatever happens",
+    async (version) => {
+      let events = 0;
+      for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+        const world = await run(seed, 400, version);
+        for (const { client } of world.sessions) {
+          for (const watch of [...client.watches.values(), ...client.over]) events += watch.events.length;
+        }
       }
-    }
-    expect(events, "events that were checked").toBeGreaterThan(runs);
-  });
+      expect(events, "events that were checked").toBeGreaterThan(runs);
+    },
+  );
 });

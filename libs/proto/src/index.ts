@@ -323,6 +323,7 @@ export { hasInvalidSort } from "./wire/invalid-sort.ts";
 export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
 export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";
+export { hasUnknownFields } from "./wire/unknown-fields.ts";
 export {
   type EventView,
   type HeaderView,
@@ -331,4 +332,3 @@ export {
   type WatchResponseView,
 } from "./wire/watch-response.ts";
 export { encodeEvents, encodeHeader, encodeWatchHead, eventBytes } from "./wire/write-watch-response.ts";
-export { hasUnknownFields } from "./wire/unknown-fields.ts";

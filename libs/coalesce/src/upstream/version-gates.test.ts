@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { oldestGates, gatesOf } from "./version-gates.ts";
+import { gatesOf, oldestGates } from "./version-gates.ts";
 
 describe("gatesOf", () => {
   it.each([

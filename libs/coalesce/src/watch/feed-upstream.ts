@@ -1,6 +1,12 @@
 import type { EventView, HeaderView } from "@etcd-edge/proto";
 import { type Advance, Intake } from "../upstream/intake.ts";
-import type { UpstreamEnd, UpstreamWatch, UpstreamWatchRequest, UpstreamWatchSink, WatchSource } from "../upstream/upstream-watch.ts";
+import type {
+  UpstreamEnd,
+  UpstreamWatch,
+  UpstreamWatchRequest,
+  UpstreamWatchSink,
+  WatchSource,
+} from "../upstream/upstream-watch.ts";
 
 /** The value a key had: the message `mvccpb.KeyValue`, or nothing where etcd has compacted it. */
 export type FetchPrevious = (key: Uint8Array, revision: bigint) => Promise<Uint8Array | undefined>;

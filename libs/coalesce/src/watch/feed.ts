@@ -470,7 +470,8 @@ export class Feed {
           if (this.#state.t === "retrying" && this.#state.timer === timer) this.#state = this.#opening(avoid);
         },
         () => {
-          if (this.#state.t === "retrying" && this.#state.timer === timer) this.#retry(avoid, this.#backoffMs());
+          if (this.#state.t === "retrying" && this.#state.timer === timer)
+            this.#retry(avoid, this.#backoffMs());
         },
       );
     });

@@ -35,7 +35,13 @@ export interface WatchHubOptions {
 export type HubEvent =
   | { readonly t: "feedOpened" | "feedClosed"; readonly range: KeyRange; readonly isCatchUp: boolean }
   | { readonly t: "feedLost"; readonly range: KeyRange; readonly code: number; readonly message: string }
-  | { readonly t: "feedMoved"; readonly range: KeyRange; readonly member: string; readonly head: bigint; readonly quorum: bigint }
+  | {
+      readonly t: "feedMoved";
+      readonly range: KeyRange;
+      readonly member: string;
+      readonly head: bigint;
+      readonly quorum: bigint;
+    }
   | { readonly t: "historyReplaced"; readonly revision: bigint; readonly epoch: number };
 
 /** How often feeds are compared with the quorum (T of rule 16). */
@@ -76,7 +82,9 @@ export class WatchHub implements FeedOwner {
     this.fetchPrevious = options.fetchPrevious;
     this.history = new History(options.clock);
     this.#probes = new ProbeFlight(options.sendProbe);
-    this.#catchUps = new CatchUps((range, from, prevKv) => this.#open({ range, from, prevKv, isCatchUp: true }));
+    this.#catchUps = new CatchUps((range, from, prevKv) =>
+      this.#open({ range, from, prevKv, isCatchUp: true }),
+    );
   }
 
   /** All feeds, for people and metrics. */
@@ -186,7 +194,8 @@ export class WatchHub implements FeedOwner {
 
   onLost(feed: Feed, code: number, message: string): void {
     this.counters.feedsLost++;
-    if (message.includes("etcdserver: no leader") && feed.member !== undefined) this.#leaderless.add(feed.member);
+    if (message.includes("etcdserver: no leader") && feed.member !== undefined)
+      this.#leaderless.add(feed.member);
     this.#report({ t: "feedLost", range: feed.range, code, message });
   }
 

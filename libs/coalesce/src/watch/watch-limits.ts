@@ -18,7 +18,12 @@ export interface WatchCount {
  */
 export function findLimit(
   limits: WatchLimits,
-  counts: { readonly stream: number; readonly pending: number; readonly connection: number; readonly total: number },
+  counts: {
+    readonly stream: number;
+    readonly pending: number;
+    readonly connection: number;
+    readonly total: number;
+  },
 ): string | undefined {
   const rows = [
     [counts.pending, limits.pendingPerStream, "pending watch creates per stream"],
@@ -27,7 +32,8 @@ export function findLimit(
     [counts.total, limits.total, "watches in all"],
   ] as const;
   for (const [count, limit, name] of rows) {
-    if (count >= limit) return `rpc error: code = ResourceExhausted desc = etcd-edge: too many ${name} (limit ${limit})`;
+    if (count >= limit)
+      return `rpc error: code = ResourceExhausted desc = etcd-edge: too many ${name} (limit ${limit})`;
   }
   return undefined;
 }

@@ -13,7 +13,13 @@ import { encodeFragments } from "./fragments.ts";
 import { ProbeError } from "./probe-flight.ts";
 import type { WatchHub } from "./watch-hub.ts";
 import { findLimit, type WatchCount, type WatchLimits } from "./watch-limits.ts";
-import { canceledMessage, compactedMessage, createdMessage, progressMessage, refusedMessage } from "./watch-messages.ts";
+import {
+  canceledMessage,
+  compactedMessage,
+  createdMessage,
+  progressMessage,
+  refusedMessage,
+} from "./watch-messages.ts";
 import { Watcher, type WatcherStream } from "./watcher.ts";
 
 /** The client's end of a stream. */
@@ -51,14 +57,24 @@ export interface SessionCounters {
  * of a stream one by one), though the work for it has begun.
  */
 type Request =
-  | { readonly t: "create"; readonly request: WatchCreateRequest; outcome: CreateOutcome | undefined; release: (() => void) | undefined }
+  | {
+      readonly t: "create";
+      readonly request: WatchCreateRequest;
+      outcome: CreateOutcome | undefined;
+      release: (() => void) | undefined;
+    }
   | { readonly t: "cancel"; readonly watchId: bigint }
   | { readonly t: "progress" };
 
 type CreateOutcome =
   | { readonly t: "refused"; readonly header: HeaderView; readonly reason: string }
   /** `position` is nothing for a watch from now on: from the revision on that its created header says. */
-  | { readonly t: "granted"; readonly header: HeaderView; readonly range: KeyRange; readonly position: bigint | undefined };
+  | {
+      readonly t: "granted";
+      readonly header: HeaderView;
+      readonly range: KeyRange;
+      readonly position: bigint | undefined;
+    };
 
 const noBytes = new Uint8Array(0);
 const progressRetryMs = 100;
@@ -85,7 +101,8 @@ export class WatchSession implements WatcherStream {
   /** Whose header the client is shown where no feed has one. */
   #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
   /** A request for progress that waits for its answer. */
-  #asked: { readonly since: number; readonly timer: Timer; readonly stop: () => void } | undefined = undefined;
+  #asked: { readonly since: number; readonly timer: Timer; readonly stop: () => void } | undefined =
+    undefined;
   /** Since when the client has not read what there is for it. */
   #fullSince: number | undefined = undefined;
 
@@ -166,7 +183,8 @@ export class WatchSession implements WatcherStream {
       if (!watcher.progressNotify || !isDue(watcher)) continue;
       const { reached } = watcher;
       const isSynced = watcher.isLive && (watcher.group?.feed.log.head ?? 0n) >= watcher.position;
-      if (isSynced && reached >= this.#floor) this.#sendControl(progressMessage(this.#header(reached), watcher.id));
+      if (isSynced && reached >= this.#floor)
+        this.#sendControl(progressMessage(this.#header(reached), watcher.id));
     }
   }
 
@@ -178,7 +196,12 @@ export class WatchSession implements WatcherStream {
     counters.eventsOut += batch.events.length;
     if (watcher.fragment && batch.body.length >= fragmentBytes && batch.events.length > 1) {
       const header = { ...this.#lastHeader, revision: batch.revision };
-      for (const { body, isFragment } of encodeFragments(batch.events, header, watcher.variant, fragmentBytes)) {
+      for (const { body, isFragment } of encodeFragments(
+        batch.events,
+        header,
+        watcher.variant,
+        fragmentBytes,
+      )) {
         this.#send(encodeWatchHead(batch.header, watcher.id, isFragment), body);
       }
     } else {
@@ -206,7 +229,12 @@ export class WatchSession implements WatcherStream {
   // ---- requests ----
 
   #create(request: WatchCreateRequest): void {
-    const pending: Request & { t: "create" } = { t: "create", request, outcome: undefined, release: undefined };
+    const pending: Request & { t: "create" } = {
+      t: "create",
+      request,
+      outcome: undefined,
+      release: undefined,
+    };
     const limit = findLimit(this.#context.limits, {
       stream: this.#watchers.size,
       pending: this.#requests.length,
@@ -434,7 +462,8 @@ export class WatchSession implements WatcherStream {
 
 function variantOf(request: WatchCreateRequest): number {
   let variant = request.prevKv ? Variant.prevKv : 0;
-  for (const filter of request.filters) variant |= filter === 0 ? Variant.noPut : filter === 1 ? Variant.noDelete : 0;
+  for (const filter of request.filters)
+    variant |= filter === 0 ? Variant.noPut : filter === 1 ? Variant.noDelete : 0;
   return variant;
 }
 
