@@ -7,12 +7,14 @@ import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
 import { benchUnary } from "./scenarios/unary.ts";
+import { benchWatch } from "./scenarios/watch.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
   tcp: benchTcp,
   transport: benchTransport,
   unary: benchUnary,
   soak: benchSoak,
+  watch: benchWatch,
 };
 
 const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]
