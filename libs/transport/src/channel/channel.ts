@@ -44,6 +44,11 @@ export interface ChannelOptions {
   readonly limits?: Partial<ConnectionLimits>;
   /** Calls that may wait for a connection or for room on one; further ones end with 8. 10,000 by default. */
   readonly maxPendingCalls?: number;
+  /**
+   * Bytes of messages that calls without a connection may hold together before further messages end their call with 8.
+   * One message may pass it, so that a large one is never impossible. 64 MiB by default.
+   */
+  readonly maxPendingBytes?: number;
   /** How long a call may wait for room on connections that are full; 30 s by default, then 14. */
   readonly maxPendingMs?: number;
   readonly counters?: TransportCounters;
@@ -68,7 +73,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   readonly #backoff: BackoffOptions;
   readonly #heartbeat: Heartbeat;
   readonly #connections = new Set<ClientConnection>();
-  readonly #waiting = new WaitingCalls(() => this.#describe());
+  readonly #waiting: WaitingCalls;
   #state: ChannelState = { t: "idle" };
   /** The socket of the attempt under way, and how to give it up. */
   #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
@@ -82,12 +87,14 @@ export class Channel implements CallOwner, AsyncDisposable {
     this.#options = options;
     this.endpoint = options.endpoint;
     this.counters = options.counters ?? createCounters();
+    this.#waiting = new WaitingCalls(options.maxPendingBytes ?? 64 * 1024 * 1024, () => this.#describe());
     this.#backoff = { ...defaultBackoff, ...options.backoff };
     const limits: ConnectionLimits = { ...channelLimits, ...options.limits };
     const keepalive = { timeMs: 0, timeoutMs: 20_000, withoutStreams: false, ...options.keepalive };
     this.#heartbeat = new Heartbeat(
       Math.min(
         limits.handshakeTimeoutMs,
+        limits.settingsAckTimeoutMs || Number.POSITIVE_INFINITY,
         limits.writeStallTimeoutMs || Number.POSITIVE_INFINITY,
         keepalive.timeMs || Number.POSITIVE_INFINITY,
         keepalive.timeoutMs,
@@ -269,6 +276,12 @@ export class Channel implements CallOwner, AsyncDisposable {
 
   onPendingEnded(call: ClientCall): void {
     this.#waiting.delete(call);
+  }
+
+  admitPending(call: ClientCall, bytes: number): boolean {
+    if (this.#waiting.admit(call, bytes)) return true;
+    this.counters.pendingBytesExceeded++;
+    return false;
   }
 
   onSinkError(error: unknown): void {

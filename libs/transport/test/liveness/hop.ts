@@ -38,6 +38,7 @@ export function createHop({ limits, maxConcurrentStreams, onCall }: HopOptions):
   const waiting = new Set<ClientCall>();
   const owner: CallOwner = {
     onPendingEnded: (call) => waiting.delete(call),
+    admitPending: () => true,
     onSinkError: rethrow,
   };
   const startWaiting = (): void => {
