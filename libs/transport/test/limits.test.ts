@@ -24,6 +24,7 @@ import {
   rst,
   settings,
   u32,
+  unaryAnswer,
   unaryRequest,
   windowUpdate,
 } from "./support/frames.ts";
@@ -106,6 +107,13 @@ const floods: readonly Flood[] = [
     counter: "windowUpdateFloods",
   },
   {
+    what: "an answer drawn out by the byte",
+    limits: { windowUpdateFlood: slow },
+    settings: [[SettingId.initialWindowSize, 0]],
+    attack: Buffer.concat([unaryRequest(1, "x".repeat(1000)), times(30, () => windowUpdate(1, 1))]),
+    counter: "windowUpdateFloods",
+  },
+  {
     what: "many CONTINUATION frames",
     limits: { maxContinuationFrames: 3 },
     attack: Buffer.concat([
@@ -157,6 +165,19 @@ describe("floods end their connection with ENHANCE_YOUR_CALM, and their neighbou
     await using peer = await connectRaw(test.port);
     peer.send(attack, ping("stillup!"));
     await peer.frame("PING ACK", ({ flags, payload }) => flags === 1 && payload.toString() === "stillup!");
+  });
+
+  it("small windows given back for small messages are no flood, however many (grpc-go gives back what it got with each ping)", async () => {
+    await using test = await startServer({ limits: { windowUpdateFlood: slow } });
+    await using peer = await connectRaw(test.port);
+    for (let i = 0; i < 100; i++) {
+      peer.send(unaryRequest(i * 2 + 1));
+      await peer.trailers(i * 2 + 1);
+      peer.send(windowUpdate(0, 10));
+    }
+    peer.send(ping("stillup!"));
+    await peer.frame("PING ACK", ({ flags, payload }) => flags === 1 && payload.toString() === "stillup!");
+    expect(test.server.counters.windowUpdateFloods).toBe(0);
   });
 
   it("pings that measure what we send are no flood, however many (grpc-go, both as client and as server)", async () => {
@@ -585,6 +606,23 @@ describe("limits of a channel", () => {
     third.call.sendMessage(Buffer.alloc(900));
     expect(third.call.isEnded).toBe(false);
     expect(channel.counters.pendingBytesExceeded).toBe(1);
+  });
+
+  it("a server may give back small windows for small calls, however many (etcd does)", async () => {
+    await using server = await RawServer.listen([]);
+    await using channel = new Channel({
+      endpoint: { host: "127.0.0.1", port: server.port },
+      limits: { windowUpdateFlood: slow },
+    });
+    let peer: RawPeer | undefined;
+    for (let streamId = 1; streamId < 200; streamId += 2) {
+      const call = channel.unaryCall("/a/b", [], Buffer.from("x"));
+      peer ??= await server.next();
+      await peer.frameOf(FrameType.data, streamId);
+      peer.send(windowUpdate(0, 6), unaryAnswer(streamId));
+      await call;
+    }
+    expect(channel.counters.windowUpdateFloods).toBe(0);
   });
 
   it("a server that never acknowledges our SETTINGS is left", async () => {

@@ -39,7 +39,7 @@ export interface ConnectionLimits {
   readonly pingFlood: FloodLimit;
   /** DATA without data, PRIORITY, unknown types, frames on closed streams. */
   readonly emptyFrameFlood: FloodLimit;
-  /** WINDOW_UPDATE frames that grant next to nothing. */
+  /** WINDOW_UPDATE frames that grant next to nothing: where we wait for window, or more of them than we sent frames. */
   readonly windowUpdateFlood: FloodLimit;
 }
 
