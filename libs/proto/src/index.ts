@@ -2,6 +2,7 @@
 // shows here in review.
 export {
   create,
+  type DescMessage,
   fromBinary,
   isFieldSet,
   isMessage,
@@ -323,3 +324,11 @@ export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
 export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";
 export { hasUnknownFields } from "./wire/unknown-fields.ts";
+export {
+  type EventView,
+  type HeaderView,
+  readResponseHeader,
+  readWatchResponse,
+  type WatchResponseView,
+} from "./wire/watch-response.ts";
+export { encodeEvents, encodeHeader, encodeWatchHead, eventBytes } from "./wire/write-watch-response.ts";
