@@ -3,6 +3,7 @@ import { stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
+import { benchLeases } from "./scenarios/leases.ts";
 import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
@@ -13,6 +14,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   tcp: benchTcp,
   transport: benchTransport,
   unary: benchUnary,
+  leases: benchLeases,
   soak: benchSoak,
   watch: benchWatch,
 };
