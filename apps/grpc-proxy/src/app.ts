@@ -17,10 +17,8 @@ import {
   formatHostPort,
   type HostPort,
   loadClientTls,
-  loadServerTls,
   parseAdminAddress,
   parseListenAddress,
-  parseTlsVersions,
   type Service,
   startAdminServer,
   systemClock,
@@ -28,6 +26,7 @@ import {
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import { createRoutes } from "./http/routes.ts";
 import { toListenError } from "./listen-error.ts";
+import { loadListenerTls } from "./listener-tls.ts";
 import { exposeCallCounters, exposeTransportCounters } from "./metrics.ts";
 import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
@@ -60,13 +59,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   refuseUnservedOptions(config);
   checkConfig(config);
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
-  const versions = parseTlsVersions({
-    min: config.tlsMinVersion,
-    max: config.tlsMaxVersion,
-    hasCipherSuites: false,
-  });
-  const serverTls = await loadServerTls(config, { address: config.listenAddr, versions });
-  const clientTls = await loadClientTls(config);
+  const serverTls = await loadListenerTls(config, { listen, logger });
+  const clientTls = loadClientTls(config, logger);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
@@ -80,7 +74,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     await createConfiguredSource({
       ...config,
       endpoints: isListUsed ? given.endpoints : [],
-      ca: clientTls?.ca,
+      ca: clientTls?.current().ca,
       logger,
     }),
   );
@@ -118,7 +112,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const server = undo.use(
     new Server({
       ...toServerOptions(config, http, counters.client),
-      ...(serverTls === undefined ? {} : { tls: serverTls }),
+      ...(serverTls === undefined ? {} : { tls: serverTls.options, onTlsListener: serverTls.protect }),
       onCall: createRelay({
         balancer,
         counters: calls,

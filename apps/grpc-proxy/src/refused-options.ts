@@ -3,13 +3,10 @@ import { type Config, options } from "./options.ts";
 
 /** Flags of etcd's that this version knows and does not serve. Set to anything but their default, they are refused. */
 const refused: readonly (keyof Config & keyof typeof options)[] = [
-  "autoTls",
-  "clientCrlFile",
   "enablePprof",
   "experimentalEnableGrpcLogging",
   "experimentalLeasingPrefix",
   "experimentalSerializableOrdering",
-  "listenCipherSuites",
 ];
 
 /** @throws ConfigError that names every such flag at once: running without what was asked for would mislead */
