@@ -1,5 +1,6 @@
 import { createServer as createHttpServer } from "node:http";
 import { hostname } from "node:os";
+import { LeaseBook } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -7,6 +8,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
   ConfigError,
@@ -25,15 +27,18 @@ import {
 } from "@etcd-edge/runtime";
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import { createRoutes } from "./http/routes.ts";
+import { createRenewalUpstream } from "./lease/renewal-upstream.ts";
 import { toListenError } from "./listen-error.ts";
 import { loadListenerTls } from "./listener-tls.ts";
-import { exposeCallCounters, exposeTransportCounters } from "./metrics.ts";
+import { exposeCallCounters, exposeLeaseBook, exposeTransportCounters } from "./metrics.ts";
 import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
+import { RevisionFloors } from "./ordering/revision-floors.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
+import type { ClientState } from "./relay/client-state.ts";
 import { createRelay } from "./relay/relay.ts";
 import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
@@ -97,10 +102,17 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     }),
   );
 
+  const leaseBook = undo.use(
+    new LeaseBook({
+      open: createRenewalUpstream(balancer),
+      clock: { ...systemClock, wallMs: () => Date.now() },
+    }),
+  );
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
+  exposeLeaseBook(metrics, leaseBook);
   const routes = createRoutes({ balancer, clientTls, metrics, namespace: config.namespace });
   const http = createHttpServer(
     createRequestListener(routes, (error) => logger.warn("HTTP request failed", { error })),
@@ -110,7 +122,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     startRegistry({ ...config, advertiseClientUrl }, { balancer, hostname: hostname(), logger }),
   );
   const server = undo.use(
-    new Server({
+    new Server<ClientState>({
       ...toServerOptions(config, http, counters.client),
       ...(serverTls === undefined ? {} : { tls: serverTls.options, onTlsListener: serverTls.protect }),
       onCall: createRelay({
@@ -119,8 +131,15 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         upstreamWaitMs: config.upstreamWait,
         maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
         clock: systemClock,
-        findTransform: createTransforms(config.namespace, config.namespacePolicy as NamespacePolicy),
+        findTransform: createTransforms(
+          config.namespace,
+          config.namespacePolicy as NamespacePolicy,
+          // A member that is not in the set may be older; there is no asking it.
+          () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
+        ),
         localAnswers: registry.localAnswers,
+        leaseBook,
+        floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,
       }),
       onEvent: (event) => logServerEvent(event, logger),
     }),

@@ -1,3 +1,4 @@
+import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { Metrics } from "@etcd-edge/runtime";
 import { counterHelp, type TransportCounters } from "@etcd-edge/transport";
 import type { CallCounters, MethodCounts } from "./relay/call-counters.ts";
@@ -83,4 +84,36 @@ export function exposeTransportCounters(
       ],
     });
   }
+}
+
+/** What the lease book holds. */
+export function exposeLeaseBook(metrics: Metrics, book: LeaseBook): void {
+  const expose = (name: keyof ReturnType<LeaseBook["counts"]>, help: string): void => {
+    metrics.gauge({
+      name: `etcd_edge_lease_${name}`,
+      help,
+      collect: (gauge) => gauge.set(book.counts()[name]),
+    });
+  };
+  expose("leases", "Leases whose last renewal is remembered.");
+  expose("pending", "Renewals that wait for an answer of etcd.");
+  expose("streams", "Renewal streams that are open toward etcd.");
+  expose("scopes", "Credentials under which leases are renewed.");
+  metrics.observedCounters({
+    name: "etcd_edge_lease_renewals_total",
+    help: "Renewals that clients asked for, by who answered: etcd for each alone, or one answer of etcd for several.",
+    labelNames: ["answered"],
+    read: () => {
+      const { own, shared } = book.totals;
+      return [
+        { labels: { answered: "alone" }, value: own },
+        { labels: { answered: "shared" }, value: shared },
+      ];
+    },
+  });
+  metrics.observedCounter({
+    name: "etcd_edge_lease_stuck_streams_total",
+    help: "Renewal streams that were left because they did not answer in time.",
+    read: () => book.totals.stuckStreams,
+  });
 }

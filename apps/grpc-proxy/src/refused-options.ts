@@ -6,7 +6,6 @@ const refused: readonly (keyof Config & keyof typeof options)[] = [
   "enablePprof",
   "experimentalEnableGrpcLogging",
   "experimentalLeasingPrefix",
-  "experimentalSerializableOrdering",
 ];
 
 /** @throws ConfigError that names every such flag at once: running without what was asked for would mislead */

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { ChannelOptions, ServerOptions, TransportCounters } from "@etcd-edge/transport";
 import type { Config } from "./options.ts";
+import { ClientState } from "./relay/client-state.ts";
 
 /** An etcd member restarts in about a second: longer pauses between attempts would only lengthen an outage. */
 const maxReconnectMs = 2_000;
@@ -28,7 +29,7 @@ export function toServerOptions(
   http1: HttpServer,
   counters: TransportCounters,
 ): Pick<
-  ServerOptions<unknown>,
+  ServerOptions<ClientState>,
   "http1" | "counters" | "maxConcurrentStreams" | "keepalive" | "pingPolicy" | "createData"
 > {
   return {
@@ -41,6 +42,6 @@ export function toServerOptions(
       withoutStreams: true,
     },
     pingPolicy: { minTimeMs: config.grpcKeepaliveMinTime, permitWithoutStreams: false },
-    createData: () => undefined,
+    createData: () => new ClientState(),
   };
 }

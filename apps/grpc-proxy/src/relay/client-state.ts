@@ -1,0 +1,16 @@
+import type { Upstream } from "@etcd-edge/endpoints";
+import type { ServerCall, ServerSink } from "@etcd-edge/transport";
+
+/** What the proxy keeps of one client connection. */
+export class ClientState {
+  /** Who answers this client's questions about one member, while it is healthy. */
+  pinned: Upstream | undefined;
+  /** The highest revision that an answer on this connection showed. Kept with serializable ordering only. */
+  shownRevision = 0n;
+}
+
+/** A client's call, on a connection that has such a state. */
+export type ClientsCall = ServerCall<ClientState>;
+
+/** Takes what such a client sends in one call. */
+export type ClientsSink = ServerSink<ClientState>;
