@@ -4,6 +4,7 @@ import { LeaseBook } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
+  type Endpoint,
   endpointAddress,
   parseEndpoints,
   toChannelTarget,
@@ -26,11 +27,20 @@ import {
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
+import { startProfiles } from "./http/profiles.ts";
 import { createRoutes } from "./http/routes.ts";
+import { createSelfCheck } from "./http/self-check.ts";
 import { createRenewalUpstream } from "./lease/renewal-upstream.ts";
 import { toListenError } from "./listen-error.ts";
 import { loadListenerTls } from "./listener-tls.ts";
-import { exposeCallCounters, exposeLeaseBook, exposeTransportCounters } from "./metrics.ts";
+import {
+  createSharingCounts,
+  exposeCallCounters,
+  exposeHealth,
+  exposeLeaseBook,
+  exposeSharing,
+  exposeTransportCounters,
+} from "./metrics.ts";
 import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
@@ -39,6 +49,7 @@ import { refuseUnservedOptions } from "./refused-options.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import type { ClientState } from "./relay/client-state.ts";
+import { logPayloads } from "./relay/payload-log.ts";
 import { createRelay } from "./relay/relay.ts";
 import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
@@ -113,34 +124,43 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
-  const routes = createRoutes({ balancer, clientTls, metrics, namespace: config.namespace });
-  const http = createHttpServer(
-    createRequestListener(routes, (error) => logger.warn("HTTP request failed", { error })),
-  );
+  exposeSharing(metrics, createSharingCounts());
+  const counts = { successes: 0, failures: 0 };
+  exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());
+  const self = undo.use(createSelfCheck(findOwnEndpoint(advertiseClientUrl), serverTls));
+  const { namespace } = config;
+  const routes = createRoutes({ balancer, clientTls, metrics, namespace, selfCheck: self.check, counts });
+  const profiles = config.enablePprof ? undo.use(await startProfiles()).routes : [];
+  const http = createHttpServer(
+    createRequestListener(new Map([...routes, ...profiles]), (error) =>
+      logger.warn("HTTP request failed", { error }),
+    ),
+  );
   const registry = undo.use(
     startRegistry({ ...config, advertiseClientUrl }, { balancer, hostname: hostname(), logger }),
   );
+  const relay = createRelay({
+    balancer,
+    counters: calls,
+    upstreamWaitMs: config.upstreamWait,
+    maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
+    clock: systemClock,
+    findTransform: createTransforms(
+      config.namespace,
+      config.namespacePolicy as NamespacePolicy,
+      // A member that is not in the set may be older; there is no asking it.
+      () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
+    ),
+    localAnswers: registry.localAnswers,
+    leaseBook,
+    floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,
+  });
   const server = undo.use(
     new Server<ClientState>({
       ...toServerOptions(config, http, counters.client),
       ...(serverTls === undefined ? {} : { tls: serverTls.options, onTlsListener: serverTls.protect }),
-      onCall: createRelay({
-        balancer,
-        counters: calls,
-        upstreamWaitMs: config.upstreamWait,
-        maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
-        clock: systemClock,
-        findTransform: createTransforms(
-          config.namespace,
-          config.namespacePolicy as NamespacePolicy,
-          // A member that is not in the set may be older; there is no asking it.
-          () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
-        ),
-        localAnswers: registry.localAnswers,
-        leaseBook,
-        floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,
-      }),
+      onCall: config.experimentalEnableGrpcLogging ? logPayloads(relay, logger) : relay,
       onEvent: (event) => logServerEvent(event, logger),
     }),
   );
@@ -178,4 +198,9 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What clients are told to dial, where that is an address at all. */
+function findOwnEndpoint(advertiseClientUrl: string): Endpoint | undefined {
+  return advertiseClientUrl === "" ? undefined : parseEndpoints([advertiseClientUrl]).endpoints[0];
 }

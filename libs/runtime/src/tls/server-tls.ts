@@ -11,6 +11,8 @@ import type { TlsVersions } from "./tls-versions.ts";
 export interface ServerTls {
   /** What to make the listener with. */
   readonly options: TlsOptions;
+  /** The listener's certificate as it is now, for a process that dials itself. */
+  identity(): { readonly cert: Buffer; readonly key: Buffer };
   /**
    * Makes a listener read its files again before a handshake when they changed, and refuse revoked clients after it. New
    * files that are not fit for use are logged and the old ones kept. Call it once for each listener made with `options`,
@@ -62,6 +64,7 @@ export async function loadServerTls(
   const options = readFiles(files, listener);
   return {
     options,
+    identity: () => ({ cert: readPem(files.certFile), key: readPem(files.keyFile) }),
     protect: (server) => {
       keepCurrent(server, { files, listener, logger });
       if (revoked !== undefined) refuseRevoked(server, revoked, logger);
