@@ -55,6 +55,9 @@ import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
 import { followMembers } from "./upstream/member-sync.ts";
 import { checkConfig } from "./validate-config.ts";
+import { exposeWatches } from "./watch/watch-metrics.ts";
+import { logHubEvent, toWatchOptions } from "./watch/watch-options.ts";
+import { WatchService } from "./watch/watch-service.ts";
 
 /** A running proxy. */
 export interface GrpcProxy extends Service {
@@ -119,11 +122,27 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       clock: { ...systemClock, wallMs: () => Date.now() },
     }),
   );
+  const findTransform = createTransforms(
+    config.namespace,
+    config.namespacePolicy as NamespacePolicy,
+    // A member that is not in the set may be older; there is no asking it.
+    () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
+  );
+  const watches = undo.use(
+    new WatchService({
+      balancer,
+      findTransform,
+      clock: systemClock,
+      ...toWatchOptions(config),
+      onEvent: (event) => logHubEvent(event, logger),
+    }),
+  );
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
+  exposeWatches(metrics, watches);
   exposeSharing(metrics, createSharingCounts());
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
@@ -146,12 +165,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     upstreamWaitMs: config.upstreamWait,
     maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
     clock: systemClock,
-    findTransform: createTransforms(
-      config.namespace,
-      config.namespacePolicy as NamespacePolicy,
-      // A member that is not in the set may be older; there is no asking it.
-      () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
-    ),
+    findTransform,
+    watches,
     localAnswers: registry.localAnswers,
     leaseBook,
     floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,
@@ -193,6 +208,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       readiness.startDraining();
       await registry[Symbol.asyncDispose](); // before the GOAWAY: who looks for another proxy must not find this one
       http.closeIdleConnections();
+      watches.drain();
       deadline.addEventListener("abort", () => server.destroy(), { once: true });
       await server.close(config.shutdownGracePeriod);
     },

@@ -22,6 +22,8 @@ export interface RpcTreatment {
   readonly lease?: "keepAlive" | "revoke";
   /** Under `--experimental-serializable-ordering`, the revisions that its answers show are remembered, and none is lower. */
   readonly ordered?: true;
+  /** Calls of many clients are one call of ours: watches hang on shared feeds. */
+  readonly shared?: "watch";
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }
@@ -46,7 +48,7 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true },
   "/etcdserverpb.KV/Txn": { keys: "data", ordered: true },
   "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true },
-  "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true },
+  "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true, shared: "watch" },
   "/etcdserverpb.Lease/LeaseGrant": { keys: "none" },
   "/etcdserverpb.Lease/LeaseRevoke": { keys: "none", lease: "revoke" },
   "/etcdserverpb.Lease/LeaseKeepAlive": { keys: "none", lease: "keepAlive" },

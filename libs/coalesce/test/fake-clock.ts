@@ -5,7 +5,7 @@ export class FakeClock implements Clock {
   #now = 0;
   readonly #timers = new Set<{ readonly at: number; readonly onDue: () => void }>();
 
-  now(): number {
+  nowMs(): number {
     return this.#now;
   }
 

@@ -67,30 +67,23 @@ class World {
       },
       open: (member, sink) => this.etcd.openStream(member, sink),
     });
-    this.hub = new WatchHub(
-      {
-        source,
-        clock: this.clock,
-        budget: new LogBudget({ maxTotalBytes: 6_000, maxLogBytes: 3_000 }),
-        sendProbe: async (): Promise<HeaderView> => {
-          await settle();
-          if (!this.hasQuorum) throw new ProbeError(14, "etcdserver: request timed out");
-          return { clusterId: this.etcd.clusterId, memberId: 1n, revision: this.etcd.head, raftTerm: 2n };
-        },
-        fetchPrevious: async (key, revision) => {
-          await settle();
-          if (revision < this.etcd.compactRevision) return undefined;
-          const before = this.etcd.at(String.fromCharCode(...key), revision);
-          return before && toBinary(KeyValueSchema, toKeyValue(before));
-        },
-        memberRevision: (member) => Promise.resolve(this.etcd.memberOf(member).applied),
+    this.hub = new WatchHub({
+      source,
+      clock: this.clock,
+      budget: new LogBudget({ maxTotalBytes: 6_000, maxLogBytes: 3_000 }),
+      sendProbe: async (): Promise<HeaderView> => {
+        await settle();
+        if (!this.hasQuorum) throw new ProbeError(14, "etcdserver: request timed out");
+        return { clusterId: this.etcd.clusterId, memberId: 1n, revision: this.etcd.head, raftTerm: 2n };
       },
-      {
-        onCompacted: (watcher, revision) =>
-          (watcher.stream as WatchSession).cancelCompacted(watcher, revision),
-        onRefused: (watcher, reason) => (watcher.stream as WatchSession).cancelRefused(watcher, reason),
+      fetchPrevious: async (key, revision) => {
+        await settle();
+        if (revision < this.etcd.compactRevision) return undefined;
+        const before = this.etcd.at(String.fromCharCode(...key), revision);
+        return before && toBinary(KeyValueSchema, toKeyValue(before));
       },
-    );
+      memberRevision: (member) => Promise.resolve(this.etcd.memberOf(member).applied),
+    });
     this.#context = {
       hub: this.hub,
       clock: this.clock,

@@ -2,7 +2,7 @@ import { create, RangeRequestSchema, toBinary } from "@etcd-edge/proto";
 import { type HttpHandler, sendText } from "@etcd-edge/runtime";
 
 /** How one call ended. */
-export interface CallOutcome {
+interface CallOutcome {
   readonly code: number;
   readonly message: string;
 }

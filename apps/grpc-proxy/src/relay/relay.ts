@@ -2,11 +2,14 @@ import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
+import { metadataValue } from "@etcd-edge/transport";
 import { findCourse } from "../course/find-course.ts";
 import { KeepAliveCall } from "../lease/keep-alive-call.ts";
 import type { RevisionFloors } from "../ordering/revision-floors.ts";
 import { createRevisionObserver } from "../ordering/revision-observer.ts";
 import { rpcTable } from "../rpc-table.ts";
+import { WatchCall } from "../watch/watch-call.ts";
+import type { WatchService } from "../watch/watch-service.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
 import type { CallTransform, FindTransform } from "./call-transform.ts";
 import type { ClientsCall, ClientsSink } from "./client-state.ts";
@@ -27,6 +30,7 @@ export interface RelayContext {
   readonly findTransform: FindTransform;
   readonly localAnswers: LocalAnswers;
   readonly leaseBook: LeaseBook;
+  readonly watches: WatchService;
   /** With `--experimental-serializable-ordering`: what each client has seen. */
   readonly floors: RevisionFloors | undefined;
 }
@@ -50,7 +54,7 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
     const credentials = chooseCredential(call.metadata);
     const relayed: RelayedCall = { call, record, transform, credentials };
     if (rpc === undefined) return stream(context, relayed);
-    const { local, lease, ordered } = rpcTable[rpc.path];
+    const { local, lease, ordered, shared } = rpcTable[rpc.path];
     const answer = local === undefined ? undefined : context.localAnswers[local];
     if (answer !== undefined) {
       const forward = (): ClientsSink => forwardSingle(context, rpc, relayed);
@@ -59,8 +63,11 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
     if (lease === "keepAlive") return keepAlive(context, relayed);
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
     const { floors } = context;
-    if (ordered !== true || floors === undefined) return stream(context, relayed);
-    return stream(context, relayed, createRevisionObserver(floors, call.client.data, credentials.credential));
+    const observe =
+      ordered !== true || floors === undefined
+        ? undefined
+        : createRevisionObserver(floors, call.client.data, credentials.credential);
+    return shared === "watch" ? watch(context, relayed, observe) : stream(context, relayed, observe);
   };
 }
 
@@ -87,10 +94,31 @@ function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): C
 function stream(
   context: RelayContext,
   { call, record, transform, credentials }: RelayedCall,
-  observe?: (answer: Uint8Array) => void,
+  observe?: ((answer: Uint8Array) => void) | undefined,
 ): ClientsSink {
   const { metadata } = credentials;
   return new StreamingCall(context, { downstream: call, record, metadata, transform, observe });
+}
+
+function watch(
+  context: RelayContext,
+  relayed: RelayedCall,
+  observe: ((answer: Uint8Array) => void) | undefined,
+): ClientsSink {
+  const { call, record, credentials } = relayed;
+  const client = {
+    credential: credentials.credential,
+    requiresLeader: metadataValue(call.metadata, "hasleader") === "true",
+    connection: call.client.data,
+  };
+  return new WatchCall({
+    call,
+    record,
+    openSession: (port) => context.watches.openSession(port, client),
+    onClosed: (session) => context.watches.closed(session),
+    relay: () => stream(context, relayed, observe),
+    observe,
+  });
 }
 
 function keepAlive(context: RelayContext, { call, record, credentials }: RelayedCall): ClientsSink {

@@ -53,8 +53,8 @@ export class History {
   judge(header: HeaderView, knownWhenSent: bigint): HistoryVerdict {
     const { clusterId, revision } = header;
     if (this.#clusterId !== undefined && clusterId !== 0n && clusterId !== this.#clusterId) {
-      this.#foreignSince ??= this.#clock.now();
-      if (this.#clock.now() - this.#foreignSince < foreignMs) return "foreign";
+      this.#foreignSince ??= this.#clock.nowMs();
+      if (this.#clock.nowMs() - this.#foreignSince < foreignMs) return "foreign";
       return this.#replace(header);
     }
     this.#foreignSince = undefined;

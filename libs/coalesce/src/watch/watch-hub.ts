@@ -10,12 +10,6 @@ import type { LogBudget } from "./log-budget.ts";
 import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
 import type { Watcher } from "./watcher.ts";
 
-/** What watchers are told when theirs cannot go on. */
-export interface WatcherEnds {
-  onCompacted(watcher: Watcher, compactRevision: bigint): void;
-  onRefused(watcher: Watcher, reason: string): void;
-}
-
 /** What a hub is made of. */
 export interface WatchHubOptions {
   readonly source: WatchSource;
@@ -60,7 +54,6 @@ export class WatchHub implements FeedOwner {
   readonly fetchPrevious: FetchPrevious;
   readonly history: History;
   readonly #options: WatchHubOptions;
-  readonly #ends: WatcherEnds;
   readonly #probes: ProbeFlight;
   /** The feed of a range that is as far as the store, by range. */
   readonly #mains = new Map<string, Feed>();
@@ -73,9 +66,8 @@ export class WatchHub implements FeedOwner {
   readonly #leaderless = new Set<string>();
   readonly counters: HubCounters = { feedsOpened: 0, catchUpsOpened: 0, feedsLost: 0, feedsMoved: 0 };
 
-  constructor(options: WatchHubOptions, ends: WatcherEnds) {
+  constructor(options: WatchHubOptions) {
     this.#options = options;
-    this.#ends = ends;
     this.source = options.source;
     this.clock = options.clock;
     this.budget = options.budget;
@@ -288,14 +280,15 @@ export class WatchHub implements FeedOwner {
     watcher.group?.feed.detach(watcher);
     switch (end.t) {
       case "compacted":
-        if (watcher.position + 1n < end.compactRevision) this.#ends.onCompacted(watcher, end.compactRevision);
+        if (watcher.position + 1n < end.compactRevision)
+          watcher.stream.cancelCompacted(watcher, end.compactRevision);
         else this.#reattach(watcher);
         return;
       case "replaced":
-        this.#ends.onCompacted(watcher, end.compactRevision);
+        watcher.stream.cancelCompacted(watcher, end.compactRevision);
         return;
       case "refused":
-        this.#ends.onRefused(watcher, end.reason);
+        watcher.stream.cancelRefused(watcher, end.reason);
         return;
       case "closed":
         this.#reattach(watcher);
@@ -316,13 +309,13 @@ export class WatchHub implements FeedOwner {
   }
 
   #noteQuorum(revision: bigint): void {
-    this.#quorums.push({ revision, at: this.clock.now() });
+    this.#quorums.push({ revision, at: this.clock.nowMs() });
     while (this.#quorums.length > 16) this.#quorums.shift();
   }
 
   /** What a quorum said at least `ageMs` ago. */
   #quorumOfAge(ageMs: number): bigint | undefined {
-    const before = this.clock.now() - ageMs;
+    const before = this.clock.nowMs() - ageMs;
     return this.#quorums.findLast(({ at }) => at <= before)?.revision;
   }
 

@@ -379,7 +379,7 @@ export class WatchSession implements WatcherStream {
     const stop = hub.onProgress((feed) => {
       if (feeds.delete(feed) && feeds.size === 0) this.#answerProgress();
     });
-    this.#asked = { since: clock.now(), timer: this.#progressTimer(), stop };
+    this.#asked = { since: clock.nowMs(), timer: this.#progressTimer(), stop };
     const streams = new Set<string | undefined>();
     for (const feed of feeds) {
       if (!streams.has(feed.streamId)) feed.requestProgress();
@@ -392,7 +392,7 @@ export class WatchSession implements WatcherStream {
     return this.#context.clock.setTimer(progressRetryMs, () => {
       if (this.#asked === undefined) return;
       const { since, stop } = this.#asked;
-      if (this.#context.clock.now() - since >= progressTimeoutMs) {
+      if (this.#context.clock.nowMs() - since >= progressTimeoutMs) {
         this.#stopAsking();
         return;
       }
@@ -451,7 +451,7 @@ export class WatchSession implements WatcherStream {
   #send(head: Uint8Array, body: Uint8Array): void {
     if (this.#isOver || this.#port.send(head, body)) return;
     this.#canTake = false;
-    this.#fullSince ??= this.#context.clock.now();
+    this.#fullSince ??= this.#context.clock.nowMs();
   }
 
   #header(revision: bigint): HeaderView {

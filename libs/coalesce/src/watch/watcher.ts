@@ -11,6 +11,10 @@ export interface WatcherStream {
   deliver(watcher: Watcher, batch: EncodedBatch): void;
   /** A watcher has something to deliver that the stream could not take, or hangs on no feed: its turn comes by `pump`. */
   fellBehind(watcher: Watcher): void;
+  /** The next revision of one of its watchers is compacted: the watcher is over. */
+  cancelCompacted(watcher: Watcher, compactRevision: bigint): void;
+  /** etcd gives one of its watchers no more events, and says why: the watcher is over. */
+  cancelRefused(watcher: Watcher, reason: string): void;
 }
 
 /** What a client asked for, with the defaults filled in. */
@@ -73,7 +77,7 @@ export class Watcher implements WatchOptions {
     const { group } = this;
     if (group === undefined || !group.live.has(this)) return this.position;
     const { head } = group.feed.log;
-    return head > this.position ? head : this.position;
+    return later(head, this.position);
   }
 
   /** Delivers what the batch has above the position. */
@@ -91,4 +95,10 @@ export class Watcher implements WatchOptions {
     const isAbove = (event: EventView): boolean => event.modRevision > this.position;
     return new Batch(events.filter(isAbove), header);
   }
+}
+
+/** `Math.max` does not take bigints. */
+function later(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
 }
