@@ -46,6 +46,7 @@ import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
+import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import type { ClientState } from "./relay/client-state.ts";
@@ -80,6 +81,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
   const serverTls = await loadListenerTls(config, { listen, logger });
   const clientTls = loadClientTls(config, logger);
+  const serviceUser = readServiceUser(config);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
@@ -101,7 +103,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const source =
     intervalMs > 0 ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, logger })) : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
-  const balancer = undo.use(
+  const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
       createChannel: (endpoint, _use, onState) =>
@@ -113,8 +115,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         }),
       onTransition: ({ endpoint, from, to }) =>
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
-    }),
-  );
+    });
+  const balancer = undo.use(createBalancer());
 
   const leaseBook = undo.use(
     new LeaseBook({
@@ -157,7 +159,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     ),
   );
   const registry = undo.use(
-    startRegistry({ ...config, advertiseClientUrl }, { balancer, hostname: hostname(), logger }),
+    startRegistry(
+      { ...config, advertiseClientUrl },
+      {
+        // Our own identity never shares a connection with clients (rule 8).
+        balancer: serviceUser === undefined ? balancer : undo.use(createBalancer()),
+        token: serviceUser === undefined ? undefined : new ServiceToken(serviceUser),
+        hostname: hostname(),
+        logger,
+      },
+    ),
   );
   const relay = createRelay({
     balancer,
