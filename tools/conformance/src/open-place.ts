@@ -68,7 +68,11 @@ function proxyFlags(
   server: { certFile: string; keyFile: string } | undefined,
 ): string[] {
   // MemberList answered by etcd, so that all of the Cluster service is compared.
-  const flags = ["--advertise-client-url=", `--namespace=${place.namespace}`];
+  const flags = [
+    "--advertise-client-url=",
+    `--namespace=${place.namespace}`,
+    `--watch-progress-notify-interval=${progressIntervalMs}ms`,
+  ];
   if (authority === undefined || server === undefined) return flags;
   return [
     ...flags,

@@ -1,10 +1,15 @@
 import { expect } from "vitest";
+import type { Context } from "../../src/context.ts";
 import { kv } from "../../src/methods.ts";
 import type { Behave } from "../behave.ts";
 import { put, putTogether, remove, storeRevision } from "../writes.ts";
 import { prefixOf, shorten, WatchSession } from "./watch-session.ts";
 
 const compacted = "etcdserver: mvcc: required revision has been compacted";
+
+function isThroughProxy(context: Context): boolean {
+  return context.open.place.door !== "direct";
+}
 
 /** Where a watch starts: now, in the past, in the future, before what is compacted. */
 export function describeStarting(behave: Behave): void {
@@ -143,6 +148,11 @@ export function describeStarting(behave: Behave): void {
     await context.etcd.ask(kv.compact, { revision, physical: true });
     using session = new WatchSession(context);
     await session.created({ key: context.key("a"), startRevision: revision });
+    if (isThroughProxy(context) && !context.has({ 3.4: 36, 3.5: 18 })) {
+      // Such an etcd leaves out deletes at that very revision: our proxy says so instead of losing them (rule 5).
+      expect(await session.next()).toMatchObject({ canceled: true, compactRevision: revision + 1n });
+      return;
+    }
     expect(shorten(context, await session.events(2))).toEqual(["PUT a=2", "PUT a=3"]);
   });
 
@@ -150,10 +160,11 @@ export function describeStarting(behave: Behave): void {
     using session = new WatchSession(context);
     await session.created({ key: context.key("a") });
     await put(context, "a", "1");
+    expect(shorten(context, await session.events(1))).toEqual(["PUT a=1"]);
     const revision = await put(context, "b");
     await context.etcd.ask(kv.compact, { revision, physical: true });
     await put(context, "a", "2");
-    expect(shorten(context, await session.events(2))).toEqual(["PUT a=1", "PUT a=2"]);
+    expect(shorten(context, await session.events(1))).toEqual(["PUT a=2"]);
   });
 
   behave("1,500 revisions of the past come whole beside a live watch of the same range", async (context) => {
