@@ -9,6 +9,7 @@ import {
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
+import { Channel } from "@etcd-edge/transport";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Config } from "../src/options.ts";
 import { EventLog } from "./event-log.ts";
@@ -150,13 +151,18 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
 
   it("takes its key out before the drain ends, and leaves no lease", async () => {
     const { proxy, key, leaseId } = await startRegistered("leaving", { resolverTtl: 600 });
-    await using client = startProgram(
-      cluster.binary.etcdctl,
-      [`--endpoints=127.0.0.1:${proxy.address.port}`, "watch", "held", "--rev=1"],
-      { env: { ETCDCTL_API: "3" } },
+    // A stream that no drain ends: it waits for a leader that there is not.
+    const { port } = proxy.address;
+    const channel = new Channel({ endpoint: { host: "127.0.0.1", port } });
+    const request = Buffer.from("\n\x04held");
+    const observing = channel.open(
+      "/v3electionpb.Election/Observe",
+      [],
+      {},
+      { onMessage: () => {}, onEnd: () => {} },
     );
-    await direct("put", "held", "1");
-    await client.waitForLine("held");
+    observing.sendMessage(request, true);
+    await channel.unaryCall("/etcdserverpb.Maintenance/Status", [], Buffer.alloc(0));
     await using watch = watchDirectly(key);
     let isDrained = false;
     const drained = proxy.drain(AbortSignal.timeout(30_000)).then(() => {
@@ -165,7 +171,7 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     await watch.waitForLine("DELETE");
     expect(isDrained).toBe(false);
     expect(await direct("lease", "list")).not.toContain(leaseId);
-    await client[Symbol.asyncDispose]();
+    channel.destroy();
     await drained;
     await proxy[Symbol.asyncDispose]();
   });
