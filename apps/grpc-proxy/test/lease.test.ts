@@ -70,6 +70,21 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
     stream.cancel();
   });
 
+  it("rule 12: what this replica has said of a lease, its keepalives do not contradict", async () => {
+    const id = await client.grant(60, 4711n);
+    const stream = client.keepAlive();
+    expect(await stream.renew(id)).toBe(60n);
+    await direct.revoke(id); // not through us
+    expect(await client.timeToLive(id)).toBe(-1);
+    expect(await stream.renew(id)).toBe(0n);
+    await client.grant(60, id);
+    expect(await stream.renew(id)).toBe(60n);
+    await direct.revoke(id);
+    await client.grant(5, id);
+    expect(await stream.renew(id)).toBe(5n);
+    stream.cancel();
+  });
+
   it("rule 12: stops renewing when its client stops asking: the lease ends after its TTL, not after two", async () => {
     const id = await client.grant(2);
     const stream = client.keepAlive();
