@@ -8,6 +8,7 @@ import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
 import { benchUnary } from "./scenarios/unary.ts";
+import { benchWatch } from "./scenarios/watch.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
   tcp: benchTcp,
@@ -15,6 +16,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   unary: benchUnary,
   leases: benchLeases,
   soak: benchSoak,
+  watch: benchWatch,
 };
 
 const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]
