@@ -228,6 +228,18 @@ export const options = {
     doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
     since: "edge",
   }),
+  user: stringOption({
+    flag: "user",
+    default: "",
+    doc: "user of etcd that the proxy registers as; never used for clients' calls",
+    since: "edge",
+  }),
+  passwordFile: stringOption({
+    flag: "password-file",
+    default: "",
+    doc: "file with the password of --user",
+    since: "edge",
+  }),
   namespacePolicy: stringOption({
     flag: "namespace-policy",
     default: "compatible",

@@ -10,6 +10,7 @@ export {
   type MessageInitShape,
   type MessageShape,
   toBinary,
+  toJson,
 } from "@bufbuild/protobuf";
 export {
   concurrencyErrors,

@@ -65,8 +65,9 @@ function declarePlace(place: Place): void {
       etcd = open.connect();
     });
     afterAll(async () => {
-      etcd[Symbol.dispose]();
+      // The servers first: what they leave open on our side is closed by their end.
       await open[Symbol.asyncDispose]();
+      etcd[Symbol.dispose]();
     });
 
     for (const [name, declare] of Object.entries(groups)) {
