@@ -11,7 +11,7 @@ export async function createBus(
   config: DiscoveryConfig,
   { logger, metrics, name }: { logger: Logger; metrics: Metrics; name: string },
 ): Promise<MessageBus> {
-  const key = config.fabricKeyFile === "" ? undefined : await readPem(config.fabricKeyFile);
+  const key = config.fabricKeyFile === "" ? undefined : readPem(config.fabricKeyFile);
   if (key?.length === 0) throw new ConfigError(`${config.fabricKeyFile} is empty`);
   const bare = config.natsUrl.length === 0 ? createInProcessBus() : openNats(config, name);
   const bus = key === undefined ? bare : sealBus(bare, key);

@@ -167,7 +167,7 @@ export async function readTls({
     throw new ConfigError(`KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`);
   }
   return {
-    ...(cacert === "" ? {} : { ca: await readPem(cacert) }),
-    ...(cert === "" ? {} : { cert: await readPem(cert), key: await readPem(key) }),
+    ...(cacert === "" ? {} : { ca: readPem(cacert) }),
+    ...(cert === "" ? {} : { cert: readPem(cert), key: readPem(key) }),
   };
 }

@@ -1,12 +1,15 @@
 import { createServer as createHttpServer } from "node:http";
 import { hostname } from "node:os";
+import { LeaseBook } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
+  type Endpoint,
   endpointAddress,
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
   ConfigError,
@@ -17,29 +20,45 @@ import {
   formatHostPort,
   type HostPort,
   loadClientTls,
-  loadServerTls,
   parseAdminAddress,
   parseListenAddress,
-  parseTlsVersions,
   type Service,
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
+import { startProfiles } from "./http/profiles.ts";
 import { createRoutes } from "./http/routes.ts";
+import { createSelfCheck } from "./http/self-check.ts";
+import { createRenewalUpstream } from "./lease/renewal-upstream.ts";
 import { toListenError } from "./listen-error.ts";
-import { exposeCallCounters, exposeTransportCounters } from "./metrics.ts";
+import { loadListenerTls } from "./listener-tls.ts";
+import {
+  createSharingCounts,
+  exposeCallCounters,
+  exposeHealth,
+  exposeLeaseBook,
+  exposeSharing,
+  exposeTransportCounters,
+} from "./metrics.ts";
 import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
+import { RevisionFloors } from "./ordering/revision-floors.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
+import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
+import type { ClientState } from "./relay/client-state.ts";
+import { logPayloads } from "./relay/payload-log.ts";
 import { createRelay } from "./relay/relay.ts";
 import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
 import { followMembers } from "./upstream/member-sync.ts";
 import { checkConfig } from "./validate-config.ts";
+import { exposeWatches } from "./watch/watch-metrics.ts";
+import { logHubEvent, toWatchOptions } from "./watch/watch-options.ts";
+import { WatchService } from "./watch/watch-service.ts";
 
 /** A running proxy. */
 export interface GrpcProxy extends Service {
@@ -60,13 +79,9 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   refuseUnservedOptions(config);
   checkConfig(config);
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
-  const versions = parseTlsVersions({
-    min: config.tlsMinVersion,
-    max: config.tlsMaxVersion,
-    hasCipherSuites: false,
-  });
-  const serverTls = await loadServerTls(config, { address: config.listenAddr, versions });
-  const clientTls = await loadClientTls(config);
+  const serverTls = await loadListenerTls(config, { listen, logger });
+  const clientTls = loadClientTls(config, logger);
+  const serviceUser = readServiceUser(config);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
@@ -80,7 +95,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     await createConfiguredSource({
       ...config,
       endpoints: isListUsed ? given.endpoints : [],
-      ca: clientTls?.ca,
+      ca: clientTls?.current().ca,
       logger,
     }),
   );
@@ -88,7 +103,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const source =
     intervalMs > 0 ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, logger })) : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
-  const balancer = undo.use(
+  const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
       createChannel: (endpoint, _use, onState) =>
@@ -100,34 +115,78 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         }),
       onTransition: ({ endpoint, from, to }) =>
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
+    });
+  const balancer = undo.use(createBalancer());
+
+  const leaseBook = undo.use(
+    new LeaseBook({
+      open: createRenewalUpstream(balancer),
+      clock: { ...systemClock, wallMs: () => Date.now() },
     }),
   );
-
+  const findTransform = createTransforms(
+    config.namespace,
+    config.namespacePolicy as NamespacePolicy,
+    // A member that is not in the set may be older; there is no asking it.
+    () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
+  );
+  const watches = undo.use(
+    new WatchService({
+      balancer,
+      findTransform,
+      clock: systemClock,
+      ...toWatchOptions(config),
+      onEvent: (event) => logHubEvent(event, logger),
+    }),
+  );
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
-  const routes = createRoutes({ balancer, clientTls, metrics, namespace: config.namespace });
-  const http = createHttpServer(
-    createRequestListener(routes, (error) => logger.warn("HTTP request failed", { error })),
-  );
+  exposeLeaseBook(metrics, leaseBook);
+  exposeWatches(metrics, watches);
+  exposeSharing(metrics, createSharingCounts());
+  const counts = { successes: 0, failures: 0 };
+  exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());
-  const registry = undo.use(
-    startRegistry({ ...config, advertiseClientUrl }, { balancer, hostname: hostname(), logger }),
+  const self = undo.use(createSelfCheck(findOwnEndpoint(advertiseClientUrl), serverTls));
+  const { namespace } = config;
+  const routes = createRoutes({ balancer, clientTls, metrics, namespace, selfCheck: self.check, counts });
+  const profiles = config.enablePprof ? undo.use(await startProfiles()).routes : [];
+  const http = createHttpServer(
+    createRequestListener(new Map([...routes, ...profiles]), (error) =>
+      logger.warn("HTTP request failed", { error }),
+    ),
   );
+  const registry = undo.use(
+    startRegistry(
+      { ...config, advertiseClientUrl },
+      {
+        // Our own identity never shares a connection with clients (rule 8).
+        balancer: serviceUser === undefined ? balancer : undo.use(createBalancer()),
+        token: serviceUser === undefined ? undefined : new ServiceToken(serviceUser),
+        hostname: hostname(),
+        logger,
+      },
+    ),
+  );
+  const relay = createRelay({
+    balancer,
+    counters: calls,
+    upstreamWaitMs: config.upstreamWait,
+    maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
+    clock: systemClock,
+    findTransform,
+    watches,
+    localAnswers: registry.localAnswers,
+    leaseBook,
+    floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,
+  });
   const server = undo.use(
-    new Server({
+    new Server<ClientState>({
       ...toServerOptions(config, http, counters.client),
-      ...(serverTls === undefined ? {} : { tls: serverTls }),
-      onCall: createRelay({
-        balancer,
-        counters: calls,
-        upstreamWaitMs: config.upstreamWait,
-        maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
-        clock: systemClock,
-        findTransform: createTransforms(config.namespace, config.namespacePolicy as NamespacePolicy),
-        localAnswers: registry.localAnswers,
-      }),
+      ...(serverTls === undefined ? {} : { tls: serverTls.options, onTlsListener: serverTls.protect }),
+      onCall: config.experimentalEnableGrpcLogging ? logPayloads(relay, logger) : relay,
       onEvent: (event) => logServerEvent(event, logger),
     }),
   );
@@ -160,9 +219,15 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       readiness.startDraining();
       await registry[Symbol.asyncDispose](); // before the GOAWAY: who looks for another proxy must not find this one
       http.closeIdleConnections();
+      watches.drain();
       deadline.addEventListener("abort", () => server.destroy(), { once: true });
       await server.close(config.shutdownGracePeriod);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What clients are told to dial, where that is an address at all. */
+function findOwnEndpoint(advertiseClientUrl: string): Endpoint | undefined {
+  return advertiseClientUrl === "" ? undefined : parseEndpoints([advertiseClientUrl]).endpoints[0];
 }

@@ -1,5 +1,7 @@
+import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { Metrics } from "@etcd-edge/runtime";
 import { counterHelp, type TransportCounters } from "@etcd-edge/transport";
+import type { HealthCounts } from "./http/health.ts";
 import type { CallCounters, MethodCounts } from "./relay/call-counters.ts";
 
 /** Names of gRPC codes as go-grpc-prometheus writes them. */
@@ -83,4 +85,87 @@ export function exposeTransportCounters(
       ],
     });
   }
+}
+
+/** What the lease book holds. */
+export function exposeLeaseBook(metrics: Metrics, book: LeaseBook): void {
+  const expose = (name: keyof ReturnType<LeaseBook["counts"]>, help: string): void => {
+    metrics.gauge({
+      name: `etcd_edge_lease_${name}`,
+      help,
+      collect: (gauge) => gauge.set(book.counts()[name]),
+    });
+  };
+  expose("leases", "Leases whose last renewal is remembered.");
+  expose("pending", "Renewals that wait for an answer of etcd.");
+  expose("streams", "Renewal streams that are open toward etcd.");
+  expose("scopes", "Credentials under which leases are renewed.");
+  metrics.observedCounters({
+    name: "etcd_edge_lease_renewals_total",
+    help: "Renewals that clients asked for, by who answered: etcd for each alone, or one answer of etcd for several.",
+    labelNames: ["answered"],
+    read: () => {
+      const { own, shared } = book.totals;
+      return [
+        { labels: { answered: "alone" }, value: own },
+        { labels: { answered: "shared" }, value: shared },
+      ];
+    },
+  });
+  metrics.observedCounter({
+    name: "etcd_edge_lease_stuck_streams_total",
+    help: "Renewal streams that were left because they did not answer in time.",
+    read: () => book.totals.stuckStreams,
+  });
+}
+
+/** What etcd's proxy counts of its sharing. Names and meanings are etcd's; see `exposeSharing`. */
+export interface SharingCounts {
+  /** Watchers that share an upstream watch with another now. */
+  watchersCoalescing: number;
+  /** Answers that were not asked of etcd because several watchers share one. */
+  eventsCoalescing: number;
+  /** Answers kept now. */
+  cacheKeys: number;
+  cacheHits: number;
+  /** Serializable reads that had to be asked. */
+  cacheMisses: number;
+}
+
+export function createSharingCounts(): SharingCounts {
+  return { watchersCoalescing: 0, eventsCoalescing: 0, cacheKeys: 0, cacheHits: 0, cacheMisses: 0 };
+}
+
+/** The five `etcd_grpc_proxy_*` metrics under etcd's names and types (two of its counts are gauges). */
+export function exposeSharing(metrics: Metrics, counts: SharingCounts): void {
+  const gauge = (name: string, help: string, read: () => number): void => {
+    metrics.gauge({ name: `etcd_grpc_proxy_${name}`, help, collect: (row) => row.set(read()) });
+  };
+  gauge(
+    "watchers_coalescing_total",
+    "Total number of current watchers coalescing",
+    () => counts.watchersCoalescing,
+  );
+  gauge("cache_keys_total", "Total number of keys/ranges cached", () => counts.cacheKeys);
+  gauge("cache_hits_total", "Total number of cache hits", () => counts.cacheHits);
+  gauge("cache_misses_total", "Total number of cache misses", () => counts.cacheMisses);
+  metrics.observedCounter({
+    name: "etcd_grpc_proxy_events_coalescing_total",
+    help: "Total number of events coalescing",
+    read: () => counts.eventsCoalescing,
+  });
+}
+
+/** How often `/health` and `/proxy/health` were answered, under etcd's names. */
+export function exposeHealth(metrics: Metrics, counts: HealthCounts): void {
+  metrics.observedCounter({
+    name: "etcd_server_health_success",
+    help: "The total number of successful health checks",
+    read: () => counts.successes,
+  });
+  metrics.observedCounter({
+    name: "etcd_server_health_failures",
+    help: "The total number of failed health checks",
+    read: () => counts.failures,
+  });
 }

@@ -2,15 +2,7 @@ import { ConfigError } from "@etcd-edge/runtime";
 import { type Config, options } from "./options.ts";
 
 /** Flags of etcd's that this version knows and does not serve. Set to anything but their default, they are refused. */
-const refused: readonly (keyof Config & keyof typeof options)[] = [
-  "autoTls",
-  "clientCrlFile",
-  "enablePprof",
-  "experimentalEnableGrpcLogging",
-  "experimentalLeasingPrefix",
-  "experimentalSerializableOrdering",
-  "listenCipherSuites",
-];
+const refused: readonly (keyof Config & keyof typeof options)[] = ["experimentalLeasingPrefix"];
 
 /** @throws ConfigError that names every such flag at once: running without what was asked for would mislead */
 export function refuseUnservedOptions(config: Config): void {

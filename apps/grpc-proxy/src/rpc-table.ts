@@ -16,7 +16,23 @@ export interface RpcTreatment {
   readonly keys: KeyScope;
   /** What answers it in this process, where there is such an answer; etcd is not asked. */
   readonly local?: LocalAnswerName;
+  /** Which member it goes to, where not to the next in turn. */
+  readonly member?: MemberChoice;
+  /** What the lease book does with it. */
+  readonly lease?: "keepAlive" | "revoke";
+  /** Under `--experimental-serializable-ordering`, the revisions that its answers show are remembered, and none is lower. */
+  readonly ordered?: true;
+  /** Calls of many clients are one call of ours: watches hang on shared feeds. */
+  readonly shared?: "watch";
+  /** What stands in for it where etcd lacks it. */
+  readonly emulated?: "pages";
 }
+
+/**
+ * - `pinned`: what concerns one member: it stays the same for a client's connection while that member is healthy.
+ * - `leader`: what the leader alone can do.
+ */
+type MemberChoice = "pinned" | "leader";
 
 /** Answers that need no etcd: the proxies themselves as members of the cluster. */
 export type LocalAnswerName = "memberList";
@@ -26,16 +42,16 @@ export type LocalAnswerName = "memberList";
  * compile.
  */
 export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
-  "/etcdserverpb.KV/Range": { keys: "data" },
-  "/etcdserverpb.KV/RangeStream": { keys: "data" },
-  "/etcdserverpb.KV/Put": { keys: "data" },
-  "/etcdserverpb.KV/DeleteRange": { keys: "data" },
-  "/etcdserverpb.KV/Txn": { keys: "data" },
-  "/etcdserverpb.KV/Compact": { keys: "wide" },
-  "/etcdserverpb.Watch/Watch": { keys: "data" },
+  "/etcdserverpb.KV/Range": { keys: "data", ordered: true },
+  "/etcdserverpb.KV/RangeStream": { keys: "data", ordered: true, emulated: "pages" },
+  "/etcdserverpb.KV/Put": { keys: "data", ordered: true },
+  "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true },
+  "/etcdserverpb.KV/Txn": { keys: "data", ordered: true },
+  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true },
+  "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true, shared: "watch" },
   "/etcdserverpb.Lease/LeaseGrant": { keys: "none" },
-  "/etcdserverpb.Lease/LeaseRevoke": { keys: "none" },
-  "/etcdserverpb.Lease/LeaseKeepAlive": { keys: "none" },
+  "/etcdserverpb.Lease/LeaseRevoke": { keys: "none", lease: "revoke" },
+  "/etcdserverpb.Lease/LeaseKeepAlive": { keys: "none", lease: "keepAlive" },
   "/etcdserverpb.Lease/LeaseTimeToLive": { keys: "data" },
   "/etcdserverpb.Lease/LeaseLeases": { keys: "none" },
   "/etcdserverpb.Cluster/MemberAdd": { keys: "wide" },
@@ -43,13 +59,13 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.Cluster/MemberUpdate": { keys: "wide" },
   "/etcdserverpb.Cluster/MemberList": { keys: "none", local: "memberList" },
   "/etcdserverpb.Cluster/MemberPromote": { keys: "wide" },
-  "/etcdserverpb.Maintenance/Alarm": { keys: "wide" },
-  "/etcdserverpb.Maintenance/Status": { keys: "none" },
-  "/etcdserverpb.Maintenance/Defragment": { keys: "wide" },
-  "/etcdserverpb.Maintenance/Hash": { keys: "wide" },
-  "/etcdserverpb.Maintenance/HashKV": { keys: "wide" },
-  "/etcdserverpb.Maintenance/Snapshot": { keys: "wide" },
-  "/etcdserverpb.Maintenance/MoveLeader": { keys: "wide" },
+  "/etcdserverpb.Maintenance/Alarm": { keys: "wide", member: "pinned" },
+  "/etcdserverpb.Maintenance/Status": { keys: "none", member: "pinned" },
+  "/etcdserverpb.Maintenance/Defragment": { keys: "wide", member: "pinned" },
+  "/etcdserverpb.Maintenance/Hash": { keys: "wide", member: "pinned" },
+  "/etcdserverpb.Maintenance/HashKV": { keys: "wide", member: "pinned" },
+  "/etcdserverpb.Maintenance/Snapshot": { keys: "wide", member: "pinned" },
+  "/etcdserverpb.Maintenance/MoveLeader": { keys: "wide", member: "leader" },
   "/etcdserverpb.Maintenance/Downgrade": { keys: "wide" },
   "/etcdserverpb.Auth/AuthEnable": { keys: "wide" },
   "/etcdserverpb.Auth/AuthDisable": { keys: "wide" },

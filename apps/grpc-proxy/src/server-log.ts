@@ -2,7 +2,7 @@ import type { Logger } from "@etcd-edge/runtime";
 import type { ServerEvent } from "@etcd-edge/transport";
 
 /** One line per connection at debug; what went wrong at warn. */
-export function logServerEvent(event: ServerEvent<unknown>, logger: Logger): void {
+export function logServerEvent<C>(event: ServerEvent<C>, logger: Logger): void {
   switch (event.t) {
     case "connectionOpened":
       logger.debug("client connected", { peer: event.connection.peer });

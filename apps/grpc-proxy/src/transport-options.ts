@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { ChannelOptions, ServerOptions, TransportCounters } from "@etcd-edge/transport";
 import type { Config } from "./options.ts";
+import { ClientState } from "./relay/client-state.ts";
 
 /** An etcd member restarts in about a second: longer pauses between attempts would only lengthen an outage. */
 const maxReconnectMs = 2_000;
@@ -28,12 +29,13 @@ export function toServerOptions(
   http1: HttpServer,
   counters: TransportCounters,
 ): Pick<
-  ServerOptions<unknown>,
-  "http1" | "counters" | "maxConcurrentStreams" | "keepalive" | "pingPolicy" | "createData"
+  ServerOptions<ClientState>,
+  "http1" | "counters" | "limits" | "maxConcurrentStreams" | "keepalive" | "pingPolicy" | "createData"
 > {
   return {
     http1,
     counters,
+    limits: { maxReceiveMessageBytes: largestRequest(config.maxSendBytes) },
     maxConcurrentStreams: config.maxConcurrentStreams,
     keepalive: {
       timeMs: config.grpcKeepaliveInterval,
@@ -41,6 +43,16 @@ export function toServerOptions(
       withoutStreams: true,
     },
     pingPolicy: { minTimeMs: config.grpcKeepaliveMinTime, permitWithoutStreams: false },
-    createData: () => undefined,
+    createData: () => new ClientState(),
   };
+}
+
+/**
+ * What a client may send at all, before it is looked at: grpc-go's default, or what etcd takes beside a request of the
+ * size that is allowed. Between that size and this one the answer is etcd's (3), past this one grpc-go's (8).
+ */
+function largestRequest(maxSendBytes: number): number {
+  const defaultBytes = 4 * 1024 * 1024;
+  const overheadBytes = 512 * 1024;
+  return maxSendBytes > 0 ? Math.max(defaultBytes, maxSendBytes + overheadBytes) : 0x7fff_ffff;
 }

@@ -12,19 +12,24 @@ export class EventLog {
   readonly #watchers = new Set<(line: Line) => void>();
 
   constructor() {
-    const add = (msg: string, fields: LogFields = {}): void => {
+    this.logger = this.#loggerWith({});
+  }
+
+  /** @param always fields of every line */
+  #loggerWith(always: LogFields): Logger {
+    const add = (msg: string, own: LogFields = {}): void => {
+      const fields = { ...always, ...own };
       this.#lines.push({ msg, fields });
       for (const watch of this.#watchers) watch({ msg, fields });
     };
-    const logger: Logger = {
+    return {
       debug: add,
       info: add,
       warn: add,
       error: add,
       isEnabled: () => true,
-      child: () => logger,
+      child: (more) => this.#loggerWith({ ...always, ...more }),
     };
-    this.logger = logger;
   }
 
   /** Lines with this text so far. */

@@ -1,4 +1,5 @@
-import { hostname } from "node:os";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type EtcdCluster,
@@ -8,6 +9,7 @@ import {
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
+import { Channel } from "@etcd-edge/transport";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Config } from "../src/options.ts";
 import { EventLog } from "./event-log.ts";
@@ -149,13 +151,18 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
 
   it("takes its key out before the drain ends, and leaves no lease", async () => {
     const { proxy, key, leaseId } = await startRegistered("leaving", { resolverTtl: 600 });
-    await using client = startProgram(
-      cluster.binary.etcdctl,
-      [`--endpoints=127.0.0.1:${proxy.address.port}`, "watch", "held", "--rev=1"],
-      { env: { ETCDCTL_API: "3" } },
+    // A stream that no drain ends: it waits for a leader that there is not.
+    const { port } = proxy.address;
+    const channel = new Channel({ endpoint: { host: "127.0.0.1", port } });
+    const request = Buffer.from("\n\x04held");
+    const observing = channel.open(
+      "/v3electionpb.Election/Observe",
+      [],
+      {},
+      { onMessage: () => {}, onEnd: () => {} },
     );
-    await direct("put", "held", "1");
-    await client.waitForLine("held");
+    observing.sendMessage(request, true);
+    await channel.unaryCall("/etcdserverpb.Maintenance/Status", [], Buffer.alloc(0));
     await using watch = watchDirectly(key);
     let isDrained = false;
     const drained = proxy.drain(AbortSignal.timeout(30_000)).then(() => {
@@ -164,7 +171,7 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     await watch.waitForLine("DELETE");
     expect(isDrained).toBe(false);
     expect(await direct("lease", "list")).not.toContain(leaseId);
-    await client[Symbol.asyncDispose]();
+    channel.destroy();
     await drained;
     await proxy[Symbol.asyncDispose]();
   });
@@ -183,16 +190,7 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
 
   it("keeps trying while etcd wants a user, and serves meanwhile", async () => {
     await using guarded = await startEtcdCluster({ binary });
-    for (const args of [
-      ["user", "add", "root:pw"],
-      ["user", "grant-role", "root", "root"],
-      ["auth", "enable"],
-    ]) {
-      if (args[1] === "grant-role" && binary.version.startsWith("3.4")) {
-        await guarded.etcdctl(["role", "add", "root"]);
-      }
-      await guarded.etcdctl(args);
-    }
+    await enableAuth(guarded);
     const log = new EventLog();
     const changed = { resolverPrefix: "p", resolverTtl: 5, advertiseClientUrl: "edge:1" };
     await using proxy = await startProxy({ endpoints: guarded.endpoints, ...changed }, log.logger);
@@ -203,13 +201,49 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     await guarded.etcdctl(["--user=root:pw", "auth", "disable"]);
     await log.waitFor("registered the proxy");
   });
+
+  it("registers as --user where etcd wants one, also when auth comes later and over a new token", async () => {
+    await using guarded = await startEtcdCluster({ binary });
+    await using folder = await temporaryFolder();
+    const passwordFile = join(folder.path, "password");
+    await writeFile(passwordFile, "pw\n");
+    const log = new EventLog();
+    const identity = { user: "root", passwordFile };
+    const changed = { resolverPrefix: "p", resolverTtl: 2, advertiseClientUrl: "edge:1", ...identity };
+    await using proxy = await startProxy({ endpoints: guarded.endpoints, ...changed }, log.logger);
+    const { "lease-id": leaseId } = await log.waitFor("registered the proxy");
+    await enableAuth(guarded);
+    // Renewals go on, with a user from now on.
+    const asRoot = (...args: string[]) => guarded.etcdctl(["--user=root:pw", ...args]);
+    await asRoot("lease", "revoke", String(leaseId));
+    await log.waitFor("registered the proxy", (fields) => fields["lease-id"] !== leaseId);
+    await asRoot("put", "p/b", '{"Addr":"other:1","Metadata":"{\\"name\\":\\"o\\"}"}');
+    await log.waitFor("a proxy is registered", ({ key }) => key === "p/b");
+    await log.waitFor("a proxy is registered", ({ key }) => key === "p/edge:1");
+    // A client gains nothing by it.
+    const through = [`127.0.0.1:${proxy.address.port}`];
+    await expect(guarded.etcdctl(["get", "p/b"], through)).rejects.toThrow("user name is empty");
+  });
 });
+
+async function enableAuth(cluster: EtcdCluster): Promise<void> {
+  await cluster.etcdctl(["user", "add", "root:pw"]);
+  if (cluster.binary.version.startsWith("3.4")) await cluster.etcdctl(["role", "add", "root"]);
+  await cluster.etcdctl(["user", "grant-role", "root", "root"]);
+  await cluster.etcdctl(["auth", "enable"]);
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "etcd-edge-registration-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
 
 describe("registration flags", () => {
   it.each([
     [{ resolverPrefix: "p" }, "invalid resolver-ttl 0"],
     [{ resolverPrefix: "p", resolverTtl: -1 }, "invalid resolver-ttl -1"],
     [{ resolverTtl: 5 }, 'invalid resolver-prefix ""'],
+    [{ user: "root" }, "--user and --password-file must be given together"],
     [{ resolverPrefix: "p", resolverTtl: 5, advertiseClientUrl: "" }, 'invalid advertise-client-url ""'],
   ])("refuses %o in etcd's words", async (changed, message) => {
     await expect(startProxy(changed)).rejects.toMatchObject({ code: "CONFIG", message });

@@ -67,8 +67,8 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const { endpoints } = parsed;
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
-  const clientTls = await loadClientTls(config);
-  const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {} });
+  const clientTls = loadClientTls(config, logger);
+  const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
 
   const report = (error: unknown): void => logger.error("call failed", { error });
   const metrics = createMetrics("http-gateway");

@@ -1,3 +1,20 @@
+export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
+export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";
+export { defaultLeaseLimits, type LeaseBookLimits } from "./lease/lease-limits.ts";
+export type { LeaseBookTotals } from "./lease/lease-totals.ts";
+export type {
+  KeepAliveSink,
+  LeaseClock,
+  LeaseTimer,
+  OpenRenewalStream,
+  RenewalAnswer,
+  RenewalFailure,
+  RenewalReply,
+  RenewalScope,
+  RenewalStream,
+  RenewalStreamEnd,
+  RenewalStreamSink,
+} from "./lease/ports.ts";
 export { compareBytes, successor } from "./range/bytes.ts";
 export {
   contains,
@@ -12,3 +29,12 @@ export {
   toRangeFields,
   upperBound,
 } from "./range/key-range.ts";
+export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
+export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
+export { gatesOf, type VersionGates } from "./upstream/version-gates.ts";
+export type { Feed } from "./watch/feed.ts";
+export { LogBudget } from "./watch/log-budget.ts";
+export { ProbeError } from "./watch/probe-flight.ts";
+export { type HubEvent, WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
+export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
+export { type SessionCounters, type SessionPort, WatchSession } from "./watch/watch-session.ts";

@@ -1,6 +1,6 @@
 /** Time, as the core sees it: monotonic milliseconds and one-shot timers. `systemClock` of libs/runtime is one. */
 export interface Clock {
-  now(): number;
+  nowMs(): number;
   setTimer(delayMs: number, onDue: () => void): Timer;
 }
 

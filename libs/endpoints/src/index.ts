@@ -34,7 +34,7 @@ export { createAutoProbe } from "./health/auto-probe.ts";
 export type { TlsMaterial } from "./health/connect.ts";
 export type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";
 export { createHttpProbe } from "./health/http-probe.ts";
-export { isLocalError, type Probe, type ProbeResult } from "./health/probe.ts";
+export { isLocalError, type MemberStatus, type Probe, type ProbeResult } from "./health/probe.ts";
 export { createTlsProbe, probeTcp } from "./health/socket-probes.ts";
 export { lookupHost, resolveHost } from "./lookup-host.ts";
 export {

@@ -2,6 +2,7 @@
 // shows here in review.
 export {
   create,
+  type DescMessage,
   fromBinary,
   isFieldSet,
   isMessage,
@@ -9,6 +10,7 @@ export {
   type MessageInitShape,
   type MessageShape,
   toBinary,
+  toJson,
 } from "@bufbuild/protobuf";
 export {
   concurrencyErrors,
@@ -312,14 +314,17 @@ export {
 } from "./gen/v3lockpb/v3lock_pb.ts";
 export { type GrpcJsMethod, type GrpcJsService, toGrpcJsService } from "./grpc-js-definition.ts";
 export { GrpcStatus, type GrpcStatusCode, type GrpcStatusName } from "./grpc-status.ts";
+export { lethalRequestErrors, raisesAlarmNone, survivesAlarmNone } from "./lethal-requests.ts";
 export { findRpc, type HttpRoute, type Rpc, type RpcKind, rpcOf, rpcs } from "./rpcs.ts";
 export { type RpcPath, type ServiceName, services } from "./services.ts";
 export { type SchemaVersion, schemaVersions, sinceOf } from "./since.ts";
 export { toCanonical } from "./wire/canonical.ts";
+export { readHeaderRevision, readStreamedRevision } from "./wire/header-revision.ts";
 export { hasInvalidSort } from "./wire/invalid-sort.ts";
 export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
 export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";
+export { hasUnknownFields } from "./wire/unknown-fields.ts";
 export {
   type EventView,
   type HeaderView,

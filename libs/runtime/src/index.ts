@@ -39,8 +39,10 @@ export {
 } from "./options/option.ts";
 export { type ParsedOptions, parseOptions } from "./options/parse-options.ts";
 export { type AppContext, runApp } from "./run-app.ts";
-export { type ClientTls, loadClientTls } from "./tls/client-tls.ts";
+export { parseCipherSuites } from "./tls/cipher-suites.ts";
+export { type ClientTls, type ClientTlsOptions, loadClientTls } from "./tls/client-tls.ts";
 export { readPem } from "./tls/pem-files.ts";
+export { ensureSelfSigned } from "./tls/self-signed.ts";
 export { loadServerTls, type ServerTls } from "./tls/server-tls.ts";
 export { parseTlsVersions, type TlsVersions } from "./tls/tls-versions.ts";
 export { upstreamTlsOptions } from "./tls/upstream-tls-options.ts";

@@ -16,3 +16,9 @@ export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.
 export { moveLeader } from "./etcd/move-leader.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
+export type {
+  CertificateAuthority,
+  CertificateRequest,
+  IssuedCertificate,
+} from "./tls/certificate-authority.ts";
+export { createAuthority } from "./tls/create-authority.ts";

@@ -30,7 +30,7 @@ async function fetchMetrics(endpoint: Endpoint, tls: ClientTls | undefined): Pro
     ? { socketPath: endpoint.host, host: "localhost" }
     : { host: endpoint.host, port: endpoint.port };
   const options = { ...target, path: "/metrics", agent: false, timeout: timeoutMs } as const;
-  const request = secure ? getSecurely({ ...options, ...tls }) : get(options);
+  const request = secure ? getSecurely({ ...options, ...tls?.current() }) : get(options);
   request.once("timeout", () =>
     request.destroy(new Error(`${endpointAddress(endpoint)} did not answer in time`)),
   );

@@ -1,12 +1,12 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import type { ClientTls, HttpHandler, Metrics } from "@etcd-edge/runtime";
-import { CallError, NO_METADATA, StatusCode } from "@etcd-edge/transport";
+import { askChannel } from "./ask-channel.ts";
 import { createEtcdMetricsHandler } from "./etcd-metrics.ts";
-import { type AskUpstream, createHealthHandler } from "./health.ts";
+import { createHealthHandler, createReadCheck, type HealthCheck, type HealthCounts } from "./health.ts";
 
 /**
  * HTTP/1.1 on the client port, and on `--metrics-addr`: `/health` and `/metrics` as etcd's proxy has them, the latter
- * etcd's own; `/proxy/metrics` is about this process.
+ * etcd's own; `/proxy/health` and `/proxy/metrics` are about this process.
  */
 export function createRoutes(options: {
   balancer: ChannelBalancer;
@@ -14,25 +14,19 @@ export function createRoutes(options: {
   metrics: Metrics;
   /** `--namespace`: the key that health asks for lies in it. */
   namespace: string;
+  /** Answers `/proxy/health`. */
+  selfCheck: HealthCheck;
+  counts: HealthCounts;
 }): Map<string, HttpHandler> {
-  const { balancer, clientTls, metrics } = options;
-  const ask: AskUpstream = async (path, payload, timeoutMs) => {
-    const upstream = balancer.pick();
-    if (upstream === undefined)
-      return { code: StatusCode.unavailable, message: "no etcd endpoint is available" };
-    try {
-      await upstream.calls.unaryCall(path, NO_METADATA, payload, {
-        deadlineAt: performance.now() + timeoutMs,
-      });
-      return { code: StatusCode.ok, message: "" };
-    } catch (error) {
-      if (error instanceof CallError) return { code: error.code, message: error.message };
-      throw error;
-    }
-  };
+  const { balancer, clientTls, metrics, counts } = options;
+  const readCheck = createReadCheck(
+    askChannel(() => balancer.pick()?.calls),
+    options.namespace,
+  );
   return new Map<string, HttpHandler>([
-    ["/health", createHealthHandler(ask, options.namespace)],
+    ["/health", createHealthHandler(readCheck, counts)],
     ["/metrics", createEtcdMetricsHandler({ pick: () => balancer.pick()?.endpoint, tls: clientTls })],
+    ["/proxy/health", createHealthHandler(options.selfCheck, counts)],
     [
       "/proxy/metrics",
       async (_request, response) => {

@@ -6,6 +6,7 @@ import { createMemberListAnswer } from "./member-list.ts";
 import { RegisteredProxies } from "./registered-proxies.ts";
 import { Registration } from "./registration.ts";
 import { formatRegistryValue, registryPrefix } from "./registry-entry.ts";
+import type { ServiceToken } from "./service-token.ts";
 import { createUpstreamEtcd } from "./upstream-etcd.ts";
 
 /** How this proxy is known to others, and they to it. Disposing takes it out of the registry; twice is fine. */
@@ -16,15 +17,23 @@ export interface Registry extends AsyncDisposable {
   register(): void;
 }
 
+export interface RegistryParts {
+  /** Where a token is given: one that carries no client's calls (rule 8). */
+  readonly balancer: ChannelBalancer;
+  readonly token: ServiceToken | undefined;
+  readonly hostname: string;
+  readonly logger: Logger;
+}
+
 /** `--advertise-client-url`, `--resolver-prefix` and `--resolver-ttl`. The first must have its host name filled in. */
 export function startRegistry(
   config: Pick<Config, "advertiseClientUrl" | "resolverPrefix" | "resolverTtl" | "namespace">,
-  { balancer, hostname, logger }: { balancer: ChannelBalancer; hostname: string; logger: Logger },
+  { balancer, token, hostname, logger }: RegistryParts,
 ): Registry {
   const own = { name: hostname, address: config.advertiseClientUrl };
   const isRegistering = config.resolverPrefix !== "";
   const prefix = registryPrefix(config.namespace, config.resolverPrefix);
-  const common = { etcd: createUpstreamEtcd(balancer), clock: systemClock, logger };
+  const common = { etcd: createUpstreamEtcd(balancer, token), clock: systemClock, logger };
   const proxies = isRegistering ? new RegisteredProxies({ ...common, prefix }) : undefined;
   const memberList = createMemberListAnswer(own, () => proxies?.current().values() ?? []);
   let registration: Registration | undefined;

@@ -9,9 +9,16 @@ import {
   type WatchResponse,
   WatchResponseSchema,
 } from "@etcd-edge/proto";
-import { CallError, isSafeToResend, NO_METADATA } from "@etcd-edge/transport";
+import {
+  CallError,
+  type CallOptions,
+  isSafeToResend,
+  NO_METADATA,
+  type RawMetadata,
+} from "@etcd-edge/transport";
 import { endOfPrefix } from "../namespace/namespace.ts";
 import type { AskOptions, RegistryEtcd, RegistryEvent, RegistryWatcher } from "./registry-etcd.ts";
+import type { MakeCall, ServiceToken } from "./service-token.ts";
 
 const kv = toGrpcJsService(KV);
 const lease = toGrpcJsService(Lease);
@@ -19,38 +26,51 @@ const watchMethod = toGrpcJsService(Watch).watch;
 
 /** etcd ends a watch on a member that lost its leader: it would tell nothing, and look alive. */
 const watchMetadata = ["hasleader", "true"];
+const tokenTimeoutMs = 5_000;
 
 /**
- * etcd over the connections that carry clients' calls. They, and not a grpc-js client beside them, because they fail
- * over by the health that is known already, speak TLS as the flags say, and are open anyway.
+ * etcd over a balancer's connections. Without an identity those that carry clients' calls will do: they fail over by the
+ * health that is known already, speak TLS as the flags say, and are open anyway. A token of our own must never travel
+ * where clients' calls do (rule 8): with one the balancer must be another.
  */
-export function createUpstreamEtcd(balancer: ChannelBalancer): RegistryEtcd {
+export function createUpstreamEtcd(balancer: ChannelBalancer, token?: ServiceToken): RegistryEtcd {
+  const ask: Ask = (method, request, options) => askUpstream({ balancer, token }, method, request, options);
   return {
     async grant(ttlSeconds, options) {
-      const answer = await ask(balancer, lease.leaseGrant, { TTL: BigInt(ttlSeconds) }, options);
+      const answer = await ask(lease.leaseGrant, { TTL: BigInt(ttlSeconds) }, options);
       if (answer.error !== "") throw new Error(answer.error);
       return { id: answer.ID, ttlSeconds: Number(answer.TTL) };
     },
     async renew(leaseId, options) {
       // A stream with one question: nothing to keep alive beside the lease itself, and each may go to another member.
-      return Number((await ask(balancer, lease.leaseKeepAlive, { ID: leaseId }, options)).TTL);
+      return Number((await ask(lease.leaseKeepAlive, { ID: leaseId }, options)).TTL);
     },
     async revoke(leaseId, options) {
-      await ask(balancer, lease.leaseRevoke, { ID: leaseId }, options);
+      await ask(lease.leaseRevoke, { ID: leaseId }, options);
     },
     async put({ key, value, leaseId }, options) {
       const put = { key: Buffer.from(key), value: Buffer.from(value), lease: leaseId };
       const success = [{ request: { case: "requestPut", value: put } as const }];
-      await ask(balancer, kv.txn, { success }, options);
+      await ask(kv.txn, { success }, options);
     },
     async list(prefix, options) {
       const key = Buffer.from(prefix);
       const request = { key, rangeEnd: endOfPrefix(key), serializable: true };
-      const { header, kvs } = await ask(balancer, kv.range, request, options);
+      const { header, kvs } = await ask(kv.range, request, options);
       const entries = new Map(kvs.map((pair) => [textOf(pair.key), textOf(pair.value)]));
       return { revision: header?.revision ?? 0n, entries };
     },
-    watch: (prefix, fromRevision, watcher) => openWatch(balancer, prefix, fromRevision, watcher),
+    watch: (prefix, fromRevision, watcher) => {
+      if (token === undefined)
+        return openWatch({ balancer, metadata: watchMetadata }, prefix, fromRevision, watcher);
+      return openWatchAs(
+        token,
+        balancer,
+        (metadata) =>
+          openWatch({ balancer, metadata: [...watchMetadata, ...metadata] }, prefix, fromRevision, watcher),
+        watcher,
+      );
+    },
   };
 }
 
@@ -60,23 +80,39 @@ interface Method<I, O> {
   readonly responseDeserialize: (bytes: Buffer) => O;
 }
 
-/** Asks one endpoint after the other until one takes the question (rule 39). */
-async function ask<I, O>(
-  balancer: ChannelBalancer,
+type Ask = <I, O>(method: Method<I, O>, request: I, options: AskOptions) => Promise<O>;
+
+interface Way {
+  readonly balancer: ChannelBalancer;
+  readonly token: ServiceToken | undefined;
+}
+
+async function askUpstream<I, O>(
+  { balancer, token }: Way,
   method: Method<I, O>,
   request: I,
   { timeoutMs, signal }: AskOptions,
 ): Promise<O> {
-  const payload = method.requestSerialize(request);
   const options = { deadlineAt: performance.now() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
+  const call: MakeCall = (path, metadata, payload) => callAny(balancer, path, { metadata, payload, options });
+  const use = (metadata: RawMetadata): Promise<Buffer> =>
+    call(method.path, metadata, method.requestSerialize(request));
+  return method.responseDeserialize(await (token === undefined ? use(NO_METADATA) : token.call(call, use)));
+}
+
+/** Asks one endpoint after the other until one takes the question (rule 39). */
+async function callAny(
+  balancer: ChannelBalancer,
+  path: string,
+  { metadata, payload, options }: { metadata: RawMetadata; payload: Uint8Array; options: CallOptions },
+): Promise<Buffer> {
   const tried = new Set<Upstream>();
   let failure = new Error("no etcd endpoint is available");
   for (;;) {
     const upstream = balancer.pick(tried);
     if (upstream === undefined) throw failure;
     try {
-      const answer = await upstream.calls.unaryCall(method.path, NO_METADATA, payload, options);
-      return method.responseDeserialize(answer.payload);
+      return (await upstream.calls.unaryCall(path, metadata, payload, options)).payload;
     } catch (error) {
       if (!(error instanceof CallError) || !isSafeToResend(error)) throw error;
       tried.add(upstream);
@@ -85,8 +121,33 @@ async function ask<I, O>(
   }
 }
 
-function openWatch(
+/** Opens it once there is a token; one that etcd refuses is asked for anew by the next. */
+function openWatchAs(
+  token: ServiceToken,
   balancer: ChannelBalancer,
+  open: (metadata: RawMetadata) => () => void,
+  watcher: RegistryWatcher,
+): () => void {
+  const options = { deadlineAt: performance.now() + tokenTimeoutMs };
+  const call: MakeCall = (path, metadata, payload) => callAny(balancer, path, { metadata, payload, options });
+  let stop: (() => void) | undefined;
+  let isStopped = false;
+  token.metadata(call).then(
+    (metadata) => {
+      if (!isStopped) stop = open(metadata);
+    },
+    (error: unknown) => {
+      if (!isStopped) watcher.onEnd(error instanceof Error ? error.message : String(error));
+    },
+  );
+  return () => {
+    isStopped = true;
+    stop?.();
+  };
+}
+
+function openWatch(
+  { balancer, metadata }: { balancer: ChannelBalancer; metadata: RawMetadata },
   prefix: string,
   fromRevision: bigint,
   watcher: RegistryWatcher,
@@ -109,7 +170,7 @@ function openWatch(
   });
   const call = upstream?.streams.open(
     watchMethod.path,
-    watchMetadata,
+    metadata,
     {},
     {
       onMessage: (payload) => {

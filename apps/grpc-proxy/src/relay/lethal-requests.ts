@@ -1,4 +1,11 @@
-import { etcdErrors, hasInvalidSort, type RpcPath } from "@etcd-edge/proto";
+import {
+  AlarmRequestSchema,
+  fromBinary,
+  hasInvalidSort,
+  lethalRequestErrors,
+  type RpcPath,
+  raisesAlarmNone,
+} from "@etcd-edge/proto";
 import type { Refusal } from "./call-transform.ts";
 
 /** Says why a request must not reach an etcd, or nothing. Throws where the bytes are no such request. */
@@ -7,18 +14,24 @@ export type RequestCheck = (payload: Uint8Array) => Refusal | undefined;
 const refuseSort =
   (kind: "range" | "txn"): RequestCheck =>
   (payload) =>
-    hasInvalidSort(payload, kind) ? etcdErrors.invalidSortOption : undefined;
-
-const checks: { readonly [P in RpcPath]?: RequestCheck } = {
-  "/etcdserverpb.KV/Range": refuseSort("range"),
-  "/etcdserverpb.KV/RangeStream": refuseSort("range"),
-  "/etcdserverpb.KV/Txn": refuseSort("txn"),
-};
+    hasInvalidSort(payload, kind) ? lethalRequestErrors.invalidSort : undefined;
 
 /**
- * The check of an RPC whose requests can end an etcd process (rule 13): a sort outside the schema kills every 3.4 and
- * 3.5, and whoever sends it again on the next member takes the cluster down.
+ * The checks of RPCs whose requests can end an etcd process (rule 13); whoever sends such a request again on the next member
+ * takes the cluster down.
+ *
+ * @param survivesAlarmNone whether every member there may be is known to live through the alarm NONE
  */
-export function findRequestCheck(path: RpcPath): RequestCheck | undefined {
-  return checks[path];
+export function createRequestChecks(survivesAlarmNone: () => boolean): {
+  readonly [P in RpcPath]?: RequestCheck;
+} {
+  return {
+    "/etcdserverpb.KV/Range": refuseSort("range"),
+    "/etcdserverpb.KV/RangeStream": refuseSort("range"),
+    "/etcdserverpb.KV/Txn": refuseSort("txn"),
+    "/etcdserverpb.Maintenance/Alarm": (payload) =>
+      raisesAlarmNone(fromBinary(AlarmRequestSchema, payload)) && !survivesAlarmNone()
+        ? lethalRequestErrors.alarmNone
+        : undefined,
+  };
 }

@@ -1,10 +1,19 @@
+import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
-import type { ServerCall, ServerSink } from "@etcd-edge/transport";
+import { metadataValue } from "@etcd-edge/transport";
+import { findCourse } from "../course/find-course.ts";
+import { KeepAliveCall } from "../lease/keep-alive-call.ts";
+import type { RevisionFloors } from "../ordering/revision-floors.ts";
+import { createRevisionObserver } from "../ordering/revision-observer.ts";
 import { rpcTable } from "../rpc-table.ts";
-import type { CallCounters } from "./call-counters.ts";
-import type { FindTransform } from "./call-transform.ts";
+import { WatchCall } from "../watch/watch-call.ts";
+import type { WatchService } from "../watch/watch-service.ts";
+import type { CallCounters, CallRecord } from "./call-counters.ts";
+import type { CallTransform, FindTransform } from "./call-transform.ts";
+import type { ClientsCall, ClientsSink } from "./client-state.ts";
+import { type Credentials, chooseCredential } from "./credential.ts";
 import { type LocalAnswers, LocalCall } from "./local-call.ts";
 import { SingleRequestCall } from "./single-request-call.ts";
 import { StreamingCall } from "./streaming-call.ts";
@@ -20,14 +29,19 @@ export interface RelayContext {
   readonly clock: Clock;
   readonly findTransform: FindTransform;
   readonly localAnswers: LocalAnswers;
+  readonly leaseBook: LeaseBook;
+  readonly watches: WatchService;
+  /** With `--experimental-serializable-ordering`: what each client has seen. */
+  readonly floors: RevisionFloors | undefined;
 }
 
 /**
  * Hands every call on to an etcd endpoint as bytes: nothing is decoded, so fields and RPCs that this version does not
  * know pass untouched. Calls with one request are forwarded once it is complete, because only then can they be sent
- * to another endpoint when the first one provably did not take them (rule 39). What has a local answer is answered here.
+ * to another endpoint when the first one provably did not take them (rule 39). What has a local answer is answered here,
+ * and keepalives by the lease book. Of a client's credentials exactly one goes on (rule 36).
  */
-export function createRelay(context: RelayContext): (call: ServerCall) => ServerSink {
+export function createRelay(context: RelayContext): (call: ClientsCall) => ClientsSink {
   return (call) => {
     const rpc = findRpc(call.path);
     const record = context.counters.start(rpc, call.path);
@@ -37,19 +51,85 @@ export function createRelay(context: RelayContext): (call: ServerCall) => Server
       call.end(transform.refusal);
       return deaf;
     }
-    const local = rpc === undefined ? undefined : rpcTable[rpc.path].local;
+    const credentials = chooseCredential(call.metadata);
+    const relayed: RelayedCall = { call, record, transform, credentials };
+    if (rpc === undefined) return stream(context, relayed);
+    const { local, lease, ordered, shared } = rpcTable[rpc.path];
     const answer = local === undefined ? undefined : context.localAnswers[local];
-    if (answer !== undefined) return new LocalCall(call, record, answer);
-    return isSingleRequest(rpc)
-      ? new SingleRequestCall(context, rpc, call, record, transform)
-      : new StreamingCall(context, call, record, transform);
+    if (answer !== undefined) {
+      const forward = (): ClientsSink => forwardSingle(context, rpc, relayed);
+      return new LocalCall(call, record, { answer, input: rpc.input, forward });
+    }
+    if (lease === "keepAlive") return keepAlive(context, relayed);
+    if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
+    const { floors } = context;
+    const observe =
+      ordered !== true || floors === undefined
+        ? undefined
+        : createRevisionObserver(floors, call.client.data, credentials.credential);
+    return shared === "watch" ? watch(context, relayed, observe) : stream(context, relayed, observe);
   };
 }
 
-/** An RPC that the schema does not know may stream both ways: that way of relaying suits every kind. */
-function isSingleRequest(rpc: Rpc | undefined): rpc is Rpc {
-  return rpc !== undefined && rpc.kind !== "bidi";
+interface RelayedCall {
+  readonly call: ClientsCall;
+  readonly record: CallRecord;
+  readonly transform: CallTransform | undefined;
+  readonly credentials: Credentials;
+}
+
+function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): ClientsSink {
+  const { call, record, transform, credentials } = relayed;
+  return new SingleRequestCall(context, {
+    rpc,
+    downstream: call,
+    record,
+    metadata: credentials.metadata,
+    transform,
+    course: findCourse(context, rpc, call, credentials),
+  });
+}
+
+/** An RPC that the schema does not know may stream both ways: this way of relaying suits every kind. */
+function stream(
+  context: RelayContext,
+  { call, record, transform, credentials }: RelayedCall,
+  observe?: ((answer: Uint8Array) => void) | undefined,
+): ClientsSink {
+  const { metadata } = credentials;
+  return new StreamingCall(context, { downstream: call, record, metadata, transform, observe });
+}
+
+function watch(
+  context: RelayContext,
+  relayed: RelayedCall,
+  observe: ((answer: Uint8Array) => void) | undefined,
+): ClientsSink {
+  const { call, record, credentials } = relayed;
+  const client = {
+    credential: credentials.credential,
+    requiresLeader: metadataValue(call.metadata, "hasleader") === "true",
+    connection: call.client.data,
+  };
+  return new WatchCall({
+    call,
+    record,
+    openSession: (port) => context.watches.openSession(port, client),
+    onClosed: (session) => context.watches.closed(session),
+    relay: () => stream(context, relayed, observe),
+    observe,
+  });
+}
+
+function keepAlive(context: RelayContext, { call, record, credentials }: RelayedCall): ClientsSink {
+  return new KeepAliveCall({
+    book: context.leaseBook,
+    call,
+    credentials,
+    record,
+    openOwn: (sink) => context.balancer.pick()?.streams.open(call.path, credentials.metadata, {}, sink),
+  });
 }
 
 /** For a call that was answered before it said anything. */
-const deaf: ServerSink = { onMessage: () => {}, onHalfClose: () => {}, onCancel: () => {} };
+const deaf: ClientsSink = { onMessage: () => {}, onHalfClose: () => {}, onCancel: () => {} };

@@ -7,13 +7,14 @@ import {
   isSafeToResend,
   type Outcome,
   type RawMetadata,
-  type ServerCall,
-  type ServerSink,
   StatusCode,
 } from "@etcd-edge/transport";
+import type { CallCourse, Ending, TakenOver, Verdict, Wait } from "../course/call-course.ts";
+import { pass } from "../course/call-course.ts";
 import type { CallRecord } from "./call-counters.ts";
 import { type CallTransform, transformAnswer, transformRequest } from "./call-transform.ts";
 import { codeOfCancel } from "./cancel-code.ts";
+import type { ClientsCall, ClientsSink } from "./client-state.ts";
 import { holdForUpstream } from "./hold.ts";
 import { isRead } from "./reads.ts";
 import type { RelayContext } from "./relay.ts";
@@ -23,9 +24,11 @@ import type { RelayContext } from "./relay.ts";
  *
  *                     half-close              answer or stream
  *     collecting ───────────────▶ upstream ─────────────────────▶ over
- *                        ▲            │ not taken by anybody
- *         somebody came  │            ▼
- *                        └───────── held ──── time is over ─────▶ over (14)
+ *                        ▲            │ │ not taken by anybody, or its course wants it elsewhere
+ *         somebody came, │            │ ▼
+ *         or it is time  └──────────────held ── time is over ───▶ over (14)
+ *                                     ▼
+ *                                 takenOver: its course answers it ─▶ over
  */
 type Phase =
   | { readonly t: "collecting"; readonly request: Uint8Array | undefined }
@@ -36,33 +39,43 @@ type Phase =
       readonly call: ClientCall;
     }
   | { readonly t: "held"; readonly stop: () => void }
+  | { readonly t: "takenOver"; readonly by: TakenOver }
   | { readonly t: "over" };
 
+/** What such a call is made of. */
+export interface SingleRequestOptions {
+  readonly rpc: Rpc;
+  readonly downstream: ClientsCall;
+  readonly record: CallRecord;
+  /** What is forwarded of the client's metadata. */
+  readonly metadata: RawMetadata;
+  readonly transform: CallTransform | undefined;
+  readonly course: CallCourse | undefined;
+}
+
 /** Relays one such call. Made when the call begins. */
-export class SingleRequestCall implements ServerSink {
+export class SingleRequestCall implements ClientsSink {
   readonly #context: RelayContext;
   readonly #rpc: Rpc;
-  readonly #downstream: ServerCall;
+  readonly #downstream: ClientsCall;
   readonly #record: CallRecord;
+  readonly #metadata: RawMetadata;
   readonly #transform: CallTransform | undefined;
+  readonly #course: CallCourse | undefined;
   #phase: Phase = { t: "collecting", request: undefined };
   /** Endpoints that provably did not take the call. Made only when there is one. */
   #tried: Set<Upstream> | undefined;
   #holdUntilMs = 0;
   #hasAnswered = false;
 
-  constructor(
-    context: RelayContext,
-    rpc: Rpc,
-    downstream: ServerCall,
-    record: CallRecord,
-    transform: CallTransform | undefined,
-  ) {
+  constructor(context: RelayContext, options: SingleRequestOptions) {
     this.#context = context;
-    this.#rpc = rpc;
-    this.#downstream = downstream;
-    this.#record = record;
-    this.#transform = transform;
+    this.#rpc = options.rpc;
+    this.#downstream = options.downstream;
+    this.#record = options.record;
+    this.#metadata = options.metadata;
+    this.#transform = options.transform;
+    this.#course = options.course;
   }
 
   onMessage(payload: Buffer): void {
@@ -104,21 +117,28 @@ export class SingleRequestCall implements ServerSink {
     this.#phase = { t: "over" };
     if (phase.t === "upstream") phase.call.cancel();
     if (phase.t === "held") phase.stop();
+    if (phase.t === "takenOver") phase.by.onCancel();
   }
 
   onDrain(): void {
     if (this.#phase.t === "upstream") this.#phase.call.resume();
+    if (this.#phase.t === "takenOver") this.#phase.by.onDrain();
   }
 
   #forward(request: Uint8Array, failure: Outcome | undefined): void {
-    const upstream = this.#context.balancer.pick(this.#tried);
+    const upstream =
+      this.#course?.pick === undefined
+        ? this.#context.balancer.pick(this.#tried)
+        : this.#course.pick(this.#tried);
     if (upstream === undefined) {
       this.#hold(request, failure);
       return;
     }
     const channel = this.#rpc.kind === "unary" ? upstream.calls : upstream.streams;
-    const { path, metadata, deadlineAt } = this.#downstream;
-    const call = channel.open(path, metadata, deadlineAt === undefined ? {} : { deadlineAt }, this.#answers);
+    const { path, deadlineAt } = this.#downstream;
+    this.#course?.onSend?.(request);
+    const options = deadlineAt === undefined ? {} : { deadlineAt };
+    const call = channel.open(path, this.#metadata, options, this.#answers);
     this.#phase = { t: "upstream", request, upstream, call };
     call.sendMessage(request, true);
   }
@@ -144,10 +164,16 @@ export class SingleRequestCall implements ServerSink {
     },
     onMessage: (payload: Buffer, call: ClientCall): void => {
       if (this.#phase.t !== "upstream") return;
-      this.#hasAnswered = true;
-      this.#record.counts.sent++;
+      const { request, upstream } = this.#phase;
+      const verdict = this.#judge(payload, upstream);
+      if (verdict.t !== "pass") {
+        this.#phase = { t: "over" }; // what the call still says is not heard
+        call.cancel();
+        this.#obey(verdict, request);
+        return;
+      }
       const answer = transformAnswer(this.#transform, payload, call);
-      if (answer !== undefined && !this.#downstream.sendMessage(answer)) call.pause();
+      if (answer !== undefined && !this.#show(answer)) call.pause();
     },
     onEnd: (outcome: Outcome): void => {
       if (this.#phase.t !== "upstream") return;
@@ -159,10 +185,70 @@ export class SingleRequestCall implements ServerSink {
         return;
       }
       this.#phase = { t: "over" };
-      this.#record.end(outcome.code);
-      this.#downstream.end(outcome);
+      const ending = this.#course?.onEnd?.(outcome, upstream, !this.#hasAnswered) ?? pass;
+      if (ending.t === "pass") {
+        this.#record.end(outcome.code);
+        this.#downstream.end(outcome);
+      } else {
+        this.#obey(ending, request);
+      }
     },
   };
+
+  #judge(answer: Uint8Array, upstream: Upstream): Verdict {
+    return this.#course?.judge?.(answer, upstream, !this.#hasAnswered) ?? pass;
+  }
+
+  #obey(wish: Exclude<Verdict | Ending, { t: "pass" }>, request: Uint8Array): void {
+    switch (wish.t) {
+      case "again":
+        this.#wait(wish.wait, request);
+        break;
+      case "refuse":
+        this.#end(wish.refusal.code, wish.refusal.message);
+        break;
+      case "takeOver":
+        this.#handOver(wish.start, request);
+        break;
+      default:
+        wish satisfies never;
+    }
+  }
+
+  #wait(wait: Wait, request: Uint8Array): void {
+    const held: Phase = { t: "held", stop: () => stop() };
+    let stop = (): void => {};
+    this.#phase = held;
+    stop = wait(() => {
+      if (this.#phase === held) this.#forward(request, undefined);
+    });
+  }
+
+  #handOver(start: Extract<Ending, { t: "takeOver" }>["start"], request: Uint8Array): void {
+    const by = start(request, {
+      send: (payload, upstream) => {
+        if (this.#phase.t !== "takenOver") return false;
+        const verdict = this.#judge(payload, upstream);
+        if (verdict.t !== "pass") {
+          this.#phase = { t: "over" };
+          by.onCancel();
+          this.#obey(verdict, request);
+          return false;
+        }
+        return this.#show(this.#transform?.response(payload) ?? payload);
+      },
+      end: (status) => {
+        if (this.#phase.t === "takenOver") this.#end(status.code, status.message);
+      },
+    });
+    this.#phase = { t: "takenOver", by };
+  }
+
+  #show(answer: Uint8Array): boolean {
+    this.#hasAnswered = true;
+    this.#record.counts.sent++;
+    return this.#downstream.sendMessage(answer);
+  }
 
   #end(code: number, message: string): void {
     this.#phase = { t: "over" };

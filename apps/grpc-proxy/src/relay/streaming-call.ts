@@ -6,13 +6,12 @@ import {
   isSafeToResend,
   type Outcome,
   type RawMetadata,
-  type ServerCall,
-  type ServerSink,
   StatusCode,
 } from "@etcd-edge/transport";
 import type { CallRecord } from "./call-counters.ts";
 import { type CallTransform, transformAnswer, transformRequest } from "./call-transform.ts";
 import { codeOfCancel } from "./cancel-code.ts";
+import type { ClientsCall, ClientsSink } from "./client-state.ts";
 import type { RelayContext } from "./relay.ts";
 
 /**
@@ -30,12 +29,25 @@ type Phase =
 /** What a client sent before the first answer is kept up to this size, so that it can be sent elsewhere. */
 const maxReplayBytes = 64 * 1024;
 
+/** What such a call is made of. */
+export interface StreamingOptions {
+  readonly downstream: ClientsCall;
+  readonly record: CallRecord;
+  /** What is forwarded of the client's metadata. */
+  readonly metadata: RawMetadata;
+  readonly transform: CallTransform | undefined;
+  /** Sees every answer of etcd's before the client does. */
+  readonly observe: ((answer: Uint8Array) => void) | undefined;
+}
+
 /** Relays one such call. Made when the call begins, and opens upstream at once. */
-export class StreamingCall implements ServerSink {
+export class StreamingCall implements ClientsSink {
   readonly #context: RelayContext;
-  readonly #downstream: ServerCall;
+  readonly #downstream: ClientsCall;
   readonly #record: CallRecord;
+  readonly #metadata: RawMetadata;
   readonly #transform: CallTransform | undefined;
+  readonly #observe: ((answer: Uint8Array) => void) | undefined;
   readonly #tried = new Set<Upstream>();
   #phase: Phase = { t: "over" };
   /** Nothing once the call is bound, or the client has sent too much to keep. */
@@ -43,16 +55,13 @@ export class StreamingCall implements ServerSink {
   #replayBytes = 0;
   #isHalfClosed = false;
 
-  constructor(
-    context: RelayContext,
-    downstream: ServerCall,
-    record: CallRecord,
-    transform: CallTransform | undefined,
-  ) {
+  constructor(context: RelayContext, options: StreamingOptions) {
     this.#context = context;
-    this.#downstream = downstream;
-    this.#record = record;
-    this.#transform = transform;
+    this.#downstream = options.downstream;
+    this.#record = options.record;
+    this.#metadata = options.metadata;
+    this.#transform = options.transform;
+    this.#observe = options.observe;
     this.#connect("no etcd endpoint is available");
   }
 
@@ -101,9 +110,9 @@ export class StreamingCall implements ServerSink {
       this.#end({ code: StatusCode.unavailable, message: failure });
       return;
     }
-    const { path, metadata, deadlineAt } = this.#downstream;
+    const { path, deadlineAt } = this.#downstream;
     const options = deadlineAt === undefined ? {} : { deadlineAt };
-    const call = upstream.streams.open(path, metadata, options, this.#answers);
+    const call = upstream.streams.open(path, this.#metadata, options, this.#answers);
     this.#phase = { t: "upstream", upstream, call };
     for (const message of this.#replay ?? []) call.sendMessage(message);
     if (this.#isHalfClosed) call.halfClose();
@@ -123,6 +132,7 @@ export class StreamingCall implements ServerSink {
     onMessage: (payload: Buffer, call: ClientCall): void => {
       if (this.#phase.t === "over") return;
       this.#record.counts.sent++;
+      this.#observe?.(payload);
       const answer = transformAnswer(this.#transform, payload, call);
       if (answer !== undefined && !this.#downstream.sendMessage(answer)) call.pause();
     },

@@ -58,9 +58,7 @@ const serverOptions: ServerOptions = {
 /** @throws ConfigError where the address cannot be bound */
 export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
   const server: Server =
-    options.tls === undefined
-      ? createServer(serverOptions)
-      : createTlsServer({ ...serverOptions, ...options.tls });
+    options.tls === undefined ? createServer(serverOptions) : protectedServer(options.tls);
   let closing = false;
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     // A connection that was busy when we began to close is closed by nobody else.
@@ -98,6 +96,12 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       await closed;
     },
   };
+}
+
+function protectedServer(tls: ServerTls): Server {
+  const server = createTlsServer({ ...serverOptions, ...tls.options });
+  tls.protect(server);
+  return server;
 }
 
 function onRequest(options: GatewayServerOptions, request: IncomingMessage, response: ServerResponse): void {

@@ -49,7 +49,7 @@ async function ask(
     signal,
     agent: false,
     headers: { "Content-Type": "application/json" },
-    ...tls,
+    ...tls?.current(),
   });
   request.on("response", resolve).on("error", reject).end(body);
   try {

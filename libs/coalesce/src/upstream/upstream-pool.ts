@@ -5,7 +5,7 @@ import type {
   UpstreamWatchSink,
   WatchSource,
 } from "./upstream-watch.ts";
-import { closedGates } from "./version-gates.ts";
+import { unknownGates } from "./version-gates.ts";
 
 /** Opens Watch calls at the members of a cluster, all with one credential. */
 export interface StreamOpener {
@@ -27,6 +27,7 @@ const unavailable = 14;
 export class UpstreamPool implements WatchSource {
   readonly #opener: StreamOpener;
   readonly #shared = new Map<string, UpstreamStream>();
+  #nextId = 0;
 
   constructor(opener: StreamOpener) {
     this.#opener = opener;
@@ -39,16 +40,17 @@ export class UpstreamPool implements WatchSource {
 
   open(request: UpstreamWatchRequest, sink: UpstreamWatchSink): UpstreamWatch {
     const member = this.#opener.pick(request.avoid);
-    if (member === undefined) return new Nowhere(request.isAlone, sink);
+    if (member === undefined) return new Nowhere(sink);
     return this.#streamFor(member, request.isAlone).open(request, sink);
   }
 
   #streamFor(member: string, isAlone: boolean): UpstreamStream {
-    const open = (sink: StreamSink): StreamPort => this.#opener.open(member, sink);
-    if (isAlone) return new UpstreamStream(open, (stream) => stream.close());
     const known = this.#shared.get(member);
-    if (known !== undefined && !known.isOver) return known;
-    const stream = new UpstreamStream(open, () => {
+    if (!isAlone && known !== undefined && !known.isOver) return known;
+    const open = (sink: StreamSink): StreamPort => this.#opener.open(member, sink);
+    const id = String(this.#nextId++);
+    if (isAlone) return new UpstreamStream(id, open, (stream) => stream.close());
+    const stream = new UpstreamStream(id, open, () => {
       stream.close();
       if (this.#shared.get(member) === stream) this.#shared.delete(member);
     });
@@ -60,12 +62,11 @@ export class UpstreamPool implements WatchSource {
 /** A watch that found no member: it is lost as soon as its opener has it in hand. */
 class Nowhere implements UpstreamWatch {
   readonly member = "";
-  readonly gates = closedGates;
-  readonly isAlone: boolean;
+  readonly gates = unknownGates;
+  readonly streamId = "";
   #sink: UpstreamWatchSink | undefined;
 
-  constructor(isAlone: boolean, sink: UpstreamWatchSink) {
-    this.isAlone = isAlone;
+  constructor(sink: UpstreamWatchSink) {
     this.#sink = sink;
     void Promise.resolve().then(() => {
       this.#sink?.onEnd({ t: "lost", code: unavailable, message: "no etcd endpoint is available" });

@@ -13,7 +13,7 @@ import type {
   UpstreamWatchRequest,
   UpstreamWatchSink,
 } from "./upstream-watch.ts";
-import { closedGates, gatesOf, type VersionGates } from "./version-gates.ts";
+import { gatesOf, oldestGates, unknownGates, type VersionGates } from "./version-gates.ts";
 
 /** One Watch call at one member. Whoever makes it sends `hasleader`, and never holds back what comes (rule 4). */
 export interface StreamPort {
@@ -37,16 +37,19 @@ const internalError = 13;
  * creates in the order in which they were sent.
  */
 export class UpstreamStream {
+  /** Unique among streams. */
+  readonly id: string;
   readonly #port: StreamPort;
   readonly #onIdle: (stream: UpstreamStream) => void;
   /** Watches whose created has not come, in order. */
   readonly #creating: StreamWatch[] = [];
   readonly #byId = new Map<bigint, StreamWatch>();
-  #gates: VersionGates = closedGates;
+  #gates: VersionGates = unknownGates;
   #isOver = false;
 
   /** @param onIdle called when the last watch is gone; the stream is to be closed or used again */
-  constructor(open: (sink: StreamSink) => StreamPort, onIdle: (stream: UpstreamStream) => void) {
+  constructor(id: string, open: (sink: StreamSink) => StreamPort, onIdle: (stream: UpstreamStream) => void) {
+    this.id = id;
     this.#onIdle = onIdle;
     this.#port = open({
       onMessage: (payload) => this.#onMessage(payload),
@@ -54,9 +57,11 @@ export class UpstreamStream {
     });
     this.#port.askVersion().then(
       (version) => {
-        if (version !== undefined) this.#gates = gatesOf(version);
+        this.#gates = version === undefined ? oldestGates : gatesOf(version);
       },
-      () => {}, // it stays unknown, and nothing is trusted
+      () => {
+        this.#gates = oldestGates; // nothing that an old one gets wrong is trusted
+      },
     );
   }
 
@@ -73,7 +78,7 @@ export class UpstreamStream {
   }
 
   open(request: UpstreamWatchRequest, sink: UpstreamWatchSink): UpstreamWatch {
-    const watch = new StreamWatch(this, request.isAlone, sink);
+    const watch = new StreamWatch(this, sink);
     this.#creating.push(watch);
     const { key, rangeEnd } = toRangeFields(request.range);
     const { startRevision, prevKv } = request;
@@ -180,14 +185,12 @@ function endOf(view: WatchResponseView): UpstreamEnd {
 /** One watch on such a stream. Without a sink it is cancelled. */
 class StreamWatch implements UpstreamWatch {
   readonly #stream: UpstreamStream;
-  readonly isAlone: boolean;
   sink: UpstreamWatchSink | undefined;
   /** Once etcd has chosen it. */
   id: bigint | undefined = undefined;
 
-  constructor(stream: UpstreamStream, isAlone: boolean, sink: UpstreamWatchSink) {
+  constructor(stream: UpstreamStream, sink: UpstreamWatchSink) {
     this.#stream = stream;
-    this.isAlone = isAlone;
     this.sink = sink;
   }
 
@@ -197,6 +200,10 @@ class StreamWatch implements UpstreamWatch {
 
   get gates(): VersionGates {
     return this.#stream.gates;
+  }
+
+  get streamId(): string {
+    return this.#stream.id;
   }
 
   requestProgress(): void {

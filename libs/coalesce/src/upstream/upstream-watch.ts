@@ -39,8 +39,8 @@ export interface UpstreamWatch {
   readonly member: string;
   /** By the version of the etcd at the other end of this very connection. */
   readonly gates: VersionGates;
-  /** Whether no other watch uses its stream. */
-  readonly isAlone: boolean;
+  /** Equal for watches on the same stream. */
+  readonly streamId: string;
   /** Asks for a progress answer, for all watches of its stream. Nothing where such answers cannot be trusted. */
   requestProgress(): void;
   cancel(): void;

@@ -9,33 +9,42 @@
  * | refusesNegativeStart | 3.4.38, 3.5.24, 3.6.6  | a start below 0 is answered as compacted instead of being taken   |
  */
 export interface VersionGates {
+  /** Whether the etcd was asked and has answered, or cannot. */
+  readonly isKnown: boolean;
   readonly readOnlyTxn: boolean;
   readonly requestedProgress: boolean;
   readonly startAtCompact: boolean;
   readonly refusesNegativeStart: boolean;
 }
 
-const soundFrom: Readonly<Record<keyof VersionGates, readonly string[]>> = {
+type Gate = Exclude<keyof VersionGates, "isKnown">;
+
+const soundFrom: Readonly<Record<Gate, readonly string[]>> = {
   readOnlyTxn: ["3.4.23", "3.5.7", "3.6.0"],
   requestedProgress: ["3.4.31", "3.5.13", "3.6.0"],
   startAtCompact: ["3.4.36", "3.5.18", "3.6.0"],
   refusesNegativeStart: ["3.4.38", "3.5.24", "3.6.6"],
 };
 
-/** The gates of an etcd that has not said its version: all closed. */
-export const closedGates: VersionGates = {
+/** The gates of an etcd that has not said its version yet: all closed. */
+export const unknownGates: VersionGates = {
+  isKnown: false,
   readOnlyTxn: false,
   requestedProgress: false,
   startAtCompact: false,
   refusesNegativeStart: false,
 };
 
+/** The gates of an etcd that does not say its version: those of the oldest. */
+export const oldestGates: VersionGates = { ...unknownGates, isKnown: true };
+
 /** @param version as Status says it, `3.5.30`; a suffix (`-rc.1`) does not count */
 export function gatesOf(version: string): VersionGates {
   const parsed = parseVersion(version);
-  if (parsed === undefined) return closedGates;
-  const isOpen = (gate: keyof VersionGates): boolean => isAtLeast(parsed, soundFrom[gate]);
+  if (parsed === undefined) return oldestGates;
+  const isOpen = (gate: Gate): boolean => isAtLeast(parsed, soundFrom[gate]);
   return {
+    isKnown: true,
     readOnlyTxn: isOpen("readOnlyTxn"),
     requestedProgress: isOpen("requestedProgress"),
     startAtCompact: isOpen("startAtCompact"),

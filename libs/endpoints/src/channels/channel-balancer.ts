@@ -3,6 +3,7 @@ import { type Endpoint, endpointKey } from "../endpoint.ts";
 import { EndpointPool, type EndpointTransition } from "../endpoint-pool.ts";
 import type { EndpointSource } from "../endpoint-set.ts";
 import type { EndpointHealth } from "../health/endpoint-health.ts";
+import type { MemberStatus, ProbeResult } from "../health/probe.ts";
 import { Picker } from "../picker.ts";
 import { probeStatus } from "./status-probe.ts";
 import type { ChannelUse, Upstream } from "./upstream.ts";
@@ -44,6 +45,11 @@ export class ChannelBalancer implements AsyncDisposable {
   readonly #picker = new Picker();
   readonly #unsubscribe: () => void;
   readonly #listeners = new Set<() => void>();
+  /** What each said when it was last looked at. */
+  readonly #members = new Map<Upstream, MemberStatus>();
+  #leader: Upstream | undefined;
+  /** Those that are not known to be of no use. */
+  #working: ReadonlySet<Upstream> = new Set();
   #candidates: readonly Candidate[] = [];
   #isPlain = true;
   #turn = 0;
@@ -57,7 +63,7 @@ export class ChannelBalancer implements AsyncDisposable {
         const upstream = this.#upstreams.get(endpointKey(endpoint));
         return upstream === undefined
           ? { t: "unreachable", error: "no longer in the set" }
-          : await probeStatus(upstream.calls, signal);
+          : await this.#probe(upstream, signal);
       },
       probeIntervalMs: options.probeIntervalMs ?? 1_000,
       probeTimeoutMs: options.probeTimeoutMs ?? 1_000,
@@ -86,6 +92,32 @@ export class ChannelBalancer implements AsyncDisposable {
     return candidates[this.#turn % candidates.length]?.upstream;
   }
 
+  /** True unless the last looks at this endpoint say that it is of no use, or it has left the set. */
+  isWorking(upstream: Upstream): boolean {
+    return this.#working.has(upstream);
+  }
+
+  /** What the member behind an endpoint said when it was last looked at; nothing where it is none, or not known yet. */
+  memberOf(upstream: Upstream): MemberStatus | undefined {
+    return this.#members.get(upstream);
+  }
+
+  /** Every endpoint of the set. */
+  upstreams(): readonly Upstream[] {
+    return [...this.#upstreams.values()];
+  }
+
+  /** The leader's endpoint, as the members said when they were last looked at; nothing while it is of no use. */
+  leader(): Upstream | undefined {
+    return this.#leader !== undefined && this.#working.has(this.#leader) ? this.#leader : undefined;
+  }
+
+  /** Asks all members who leads them, now, and returns the leader's endpoint if it is in the set. */
+  async findLeader(signal: AbortSignal): Promise<Upstream | undefined> {
+    await Promise.all(this.upstreams().map((upstream) => this.#probe(upstream, signal)));
+    return this.#leader;
+  }
+
   /** True if somebody answered the last look at him. */
   hasHealthy(): boolean {
     return this.#pool.snapshot().some(({ health }) => health.t === "healthy");
@@ -110,6 +142,25 @@ export class ChannelBalancer implements AsyncDisposable {
     this.#candidates = [];
   }
 
+  async #probe(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
+    const result = await probeStatus(upstream.calls, signal);
+    const isKnown = this.#upstreams.get(endpointKey(upstream.endpoint)) === upstream;
+    if (!isKnown || result.t !== "alive" || result.member === undefined) this.#members.delete(upstream);
+    else this.#members.set(upstream, result.member);
+    this.#leader = this.#electLeader();
+    return result;
+  }
+
+  /** Of those who say that they lead, the one of the latest term: an old leader may not have heard of its end. */
+  #electLeader(): Upstream | undefined {
+    let best: { upstream: Upstream; raftTerm: bigint } | undefined;
+    for (const [upstream, { memberId, leaderId, raftTerm }] of this.#members) {
+      if (memberId === leaderId && (best === undefined || raftTerm > best.raftTerm))
+        best = { upstream, raftTerm };
+    }
+    return best?.upstream;
+  }
+
   /** The last resort of a call that failed on every candidate: those not tried, whatever is believed of them. */
   #pickAnyBut(tried: ReadonlySet<Upstream> | undefined): Upstream | undefined {
     for (const upstream of this.#upstreams.values()) if (tried?.has(upstream) !== true) return upstream;
@@ -125,7 +176,9 @@ export class ChannelBalancer implements AsyncDisposable {
     for (const key of gone) {
       const upstream = this.#upstreams.get(key);
       this.#upstreams.delete(key);
-      if (upstream !== undefined) retire(upstream);
+      if (upstream === undefined) continue;
+      this.#members.delete(upstream);
+      retire(upstream);
     }
   }
 
@@ -153,6 +206,7 @@ export class ChannelBalancer implements AsyncDisposable {
       else if (health.t === "unknown" || health.t === "suspect") doubtful.push(candidate);
     }
     this.#candidates = good.length > 0 ? good : doubtful.length > 0 ? doubtful : all;
+    this.#working = new Set([...good, ...doubtful].map(({ upstream }) => upstream));
     const [first] = this.#candidates;
     this.#isPlain = this.#candidates.every(
       (one) => one.priority === first?.priority && one.weight === first.weight,

@@ -20,11 +20,12 @@ export function toChannelTarget(
   const isSecure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && tls !== undefined);
   if (!isSecure) return { endpoint: target, authority };
   const name = isUnix ? "localhost" : canonicalHost(endpoint.host);
-  const options: ConnectionOptions = {
-    ...(tls ?? { rejectUnauthorized: true }),
-    host: name,
-    // SNI carries names only (RFC 6066, section 3).
-    ...(isIP(name) === 0 ? { servername: name } : {}),
-  };
+  // SNI carries names only (RFC 6066, section 3).
+  const names = { host: name, ...(isIP(name) === 0 ? { servername: name } : {}) };
+  // Asked at each dial: the files may have been replaced.
+  const options = (): ConnectionOptions => ({
+    ...(tls?.current() ?? { rejectUnauthorized: true }),
+    ...names,
+  });
   return { endpoint: target, authority, tls: options };
 }

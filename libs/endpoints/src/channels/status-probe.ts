@@ -22,10 +22,12 @@ export async function probeStatus(channel: Channel, signal: AbortSignal): Promis
     const { payload } = await channel.unaryCall("/etcdserverpb.Maintenance/Status", NO_METADATA, nothing, {
       signal,
     });
-    const { header, leader, isLearner } = fromBinary(StatusResponseSchema, payload);
+    const { header, leader, isLearner, raftTerm, version } = fromBinary(StatusResponseSchema, payload);
     if (isLearner) return { t: "unreachable", error: "is a learner" };
-    const isMember = header !== undefined && header.memberId !== 0n;
-    return isMember && leader === 0n ? { t: "unreachable", error: "has no leader" } : { t: "alive" };
+    const memberId = header?.memberId ?? 0n;
+    if (memberId === 0n) return { t: "alive" };
+    if (leader === 0n) return { t: "unreachable", error: "has no leader" };
+    return { t: "alive", member: { memberId, leaderId: leader, raftTerm, version } };
   } catch (error) {
     if (error instanceof CallError && answers.has(error.code)) return { t: "alive" };
     const message = error instanceof Error ? error.message : String(error);

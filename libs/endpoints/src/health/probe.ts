@@ -1,8 +1,19 @@
 import type { Endpoint } from "../endpoint.ts";
 
+/** What a member says of itself and its cluster. */
+export interface MemberStatus {
+  readonly memberId: bigint;
+  /** 0 while there is none. */
+  readonly leaderId: bigint;
+  readonly raftTerm: bigint;
+  /** `3.5.30`; empty where it is not told. */
+  readonly version: string;
+}
+
 /** What one look at an endpoint found. The texts go into logs. */
 export type ProbeResult =
-  | { readonly t: "alive" }
+  /** `member` where the look was one at an etcd member. */
+  | { readonly t: "alive"; readonly member?: MemberStatus }
   /** Connected, but no sign of life before the signal fired. */
   | { readonly t: "silent"; readonly error: string }
   /** Refused, reset, no route, or it says itself that it must not be used. */

@@ -7,7 +7,7 @@ export const dataKeyRoles: KeyRoles = {
   "etcdserverpb.PutRequest": { key: "key" },
   "etcdserverpb.DeleteRangeRequest": { key: "key", range_end: "rangeEnd" },
   "etcdserverpb.Compare": { key: "key", range_end: "rangeEnd" },
-  "etcdserverpb.WatchCreateRequest": { key: "start", range_end: "rangeEnd" },
+  "etcdserverpb.WatchCreateRequest": { key: "watchKey", range_end: "rangeEnd" },
   "etcdserverpb.LeaseTimeToLiveResponse": { keys: "keyOfList" },
 };
 

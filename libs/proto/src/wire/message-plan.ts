@@ -4,11 +4,12 @@ import { WireType } from "./wire-reader.ts";
 /**
  * What a bytes field means to a rewriting of keys.
  * - `key`: a key. An empty one is not on the wire and stays so: etcd refuses it.
- * - `start`: a key, or the beginning of one, that may be empty; it is put in where it is not on the wire.
+ * - `start`: the beginning of a key, that may be empty; it is put in where it is not on the wire.
+ * - `watchKey`: a key; an empty one, on the wire or not, means the key `\0` (etcd's Watch reads it so).
  * - `rangeEnd`: the end of a range, in etcd's notation.
  * - `keyOfList`: one of several keys.
  */
-type KeyRole = "key" | "start" | "rangeEnd" | "keyOfList";
+type KeyRole = "key" | "start" | "watchKey" | "rangeEnd" | "keyOfList";
 
 /** Which fields of which messages have a role: message type, then field name as in the schema. */
 export type KeyRoles = Readonly<Record<string, Readonly<Record<string, KeyRole>>>>;
@@ -29,7 +30,7 @@ export interface FieldPlan {
 export interface MessagePlan {
   readonly message: DescMessage;
   readonly fields: ReadonlyMap<number, FieldPlan>;
-  /** The field of role `start`, if there is one: a message has at most one. */
+  /** The field of role `start` or `watchKey`, if there is one: a message has at most one. */
   readonly start: FieldPlan | undefined;
 }
 
@@ -60,7 +61,7 @@ function plan(
       nested: field.message === undefined ? undefined : plan(field.message, roles, known),
     };
     fields.set(field.number, row);
-    if (row.role === "start") made.start = row;
+    if (row.role === "start" || row.role === "watchKey") made.start = row;
   }
   return made;
 }

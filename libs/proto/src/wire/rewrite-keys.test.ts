@@ -66,7 +66,7 @@ describe("rewriteKeys", () => {
       WatchRequestSchema,
       rewriteKeys(toBinary(WatchRequestSchema, watch), watchPlan, scope),
     );
-    expect(seen.requestUnion.value).toMatchObject({ key: bytes("ns/") });
+    expect(seen.requestUnion.value).toMatchObject({ key: bytes("ns/\0") });
     expect(rewriteKeys(new Uint8Array(0), rangePlan, scope)).toHaveLength(0);
   });
 

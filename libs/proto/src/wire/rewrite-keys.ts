@@ -4,7 +4,7 @@ import { WireWriter } from "./wire-writer.ts";
 
 /** What becomes of keys. Each gets a view of the value and returns another, possibly of other bytes. */
 export interface KeyRewriting {
-  /** Also for `start`. */
+  /** Also for `start` and `watchKey`. */
   key(value: Uint8Array): Uint8Array;
   rangeEnd(value: Uint8Array): Uint8Array;
   /** For lists of keys: nothing leaves the key out. */
@@ -36,7 +36,8 @@ function rewrite(
     if (value === "asItIs") writer.copy(bytes, reader.fieldStart, reader.valueEnd);
     else if (value !== undefined) writer.bytesField(reader.fieldNumber, value);
   }
-  if (missing !== undefined) writer.bytesField(missing.number, rewriting.key(nothing));
+  if (missing !== undefined)
+    writer.bytesField(missing.number, rewriting.key(missing.role === "watchKey" ? lowestKey : nothing));
   return writer.finish();
 }
 
@@ -53,6 +54,8 @@ function rewriteField(
   switch (field.role) {
     case "start":
       return orNothing(rewriting.key(value));
+    case "watchKey":
+      return rewriting.key(value.length === 0 ? lowestKey : value);
     case "key":
       return value.length === 0 ? "asItIs" : orNothing(rewriting.key(value));
     case "rangeEnd":
@@ -70,3 +73,4 @@ function orNothing(value: Uint8Array): Uint8Array | undefined {
 }
 
 const nothing = new Uint8Array(0);
+const lowestKey = Uint8Array.of(0);

@@ -1,10 +1,11 @@
 import { once } from "node:events";
-import { createServer as createHttpServer, type Server } from "node:http";
-import { createServer as createHttpsServer, type ServerOptions } from "node:https";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { ConfigError } from "../config-error.ts";
 import { formatHostPort } from "../host-port.ts";
 import type { Logger } from "../logging/logger.ts";
+import type { ServerTls } from "../tls/server-tls.ts";
 import { createRequestListener, type HttpRoutes } from "./admin-routes.ts";
 
 /** Where an admin listener listens: TCP with or without TLS, or a Unix socket. */
@@ -46,7 +47,7 @@ export async function startAdminServer(options: {
   address: AdminAddress;
   routes: HttpRoutes;
   logger: Logger;
-  tls?: ServerOptions;
+  tls?: ServerTls;
 }): Promise<AdminServer> {
   const { address, logger } = options;
   const listener = createRequestListener(options.routes, (error) =>
@@ -58,7 +59,7 @@ export async function startAdminServer(options: {
   }
   const server: Server =
     address.secure && options.tls !== undefined
-      ? createHttpsServer(options.tls, listener)
+      ? createProtectedServer(options.tls, listener)
       : createHttpServer(listener);
   const target = address.t === "tcp" ? { host: address.host, port: address.port } : { path: address.path };
   server.listen(target);
@@ -82,6 +83,12 @@ export async function startAdminServer(options: {
       await closed;
     },
   };
+}
+
+function createProtectedServer(tls: ServerTls, listener: RequestListener): Server {
+  const server = createHttpsServer(tls.options, listener);
+  tls.protect(server);
+  return server;
 }
 
 function describe(address: AdminAddress, server: Server): string {

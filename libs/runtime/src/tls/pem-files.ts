@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { ConfigError } from "../config-error.ts";
 
 /** Reads a PEM file. @throws ConfigError in the words of Go's os package */
-export async function readPem(path: string): Promise<Buffer> {
+export function readPem(path: string): Buffer {
   try {
-    return await readFile(path);
+    return readFileSync(path);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     const why =

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { parseCipherSuites } from "./cipher-suites.ts";
 import { loadClientTls } from "./client-tls.ts";
 import { loadServerTls } from "./server-tls.ts";
 import { parseTlsVersions } from "./tls-versions.ts";
@@ -25,33 +26,31 @@ const nameless = issue("nameless", "/O=etcd");
 describe("loadClientTls", () => {
   const none = { cert: "", key: "", cacert: "", insecureSkipTlsVerify: false };
 
-  it("rule 8: refuses a certificate that would make every anonymous client its user", async () => {
-    await expect(loadClientTls({ ...none, ...named })).rejects.toThrow(
+  it("rule 8: refuses a certificate that would make every anonymous client its user", () => {
+    expect(() => loadClientTls({ ...none, ...named })).toThrow(
       `cert has non empty Common Name (root): ${named.cert}`,
     );
   });
-  it("takes a certificate without a Common Name", async () => {
-    expect(await loadClientTls({ ...none, ...nameless, cacert: named.cert })).toMatchObject({
+  it("takes a certificate without a Common Name", () => {
+    expect(loadClientTls({ ...none, ...nameless, cacert: named.cert })?.current()).toMatchObject({
       cert: expect.any(Buffer),
       key: expect.any(Buffer),
       ca: expect.any(Buffer),
       rejectUnauthorized: true,
     });
   });
-  it("means plaintext where nothing is set, and TLS without checks where only that is asked", async () => {
-    expect(await loadClientTls(none)).toBeUndefined();
-    expect(await loadClientTls({ ...none, insecureSkipTlsVerify: true })).toEqual({
+  it("means plaintext where nothing is set, and TLS without checks where only that is asked", () => {
+    expect(loadClientTls(none)).toBeUndefined();
+    expect(loadClientTls({ ...none, insecureSkipTlsVerify: true })?.current()).toEqual({
       rejectUnauthorized: false,
     });
   });
-  it("names what is missing", async () => {
-    await expect(loadClientTls({ ...none, cert: "a.pem" })).rejects.toThrow(
+  it("names what is missing", () => {
+    expect(() => loadClientTls({ ...none, cert: "a.pem" })).toThrow(
       "KeyFile and CertFile must both be present[key: , cert: a.pem]",
     );
     const gone = join(folder, "gone.pem");
-    await expect(loadClientTls({ ...none, cacert: gone })).rejects.toThrow(
-      `open ${gone}: no such file or directory`,
-    );
+    expect(() => loadClientTls({ ...none, cacert: gone })).toThrow(`open ${gone}: no such file or directory`);
   });
 });
 
@@ -60,11 +59,13 @@ describe("loadServerTls", () => {
 
   it("requires client certificates as soon as a CA is given", async () => {
     const files = { certFile: named.cert, keyFile: named.key, trustedCaFile: "" };
-    expect(await loadServerTls(files, listener)).toMatchObject({
+    expect((await loadServerTls(files, listener))?.options).toMatchObject({
       requestCert: false,
       rejectUnauthorized: false,
     });
-    expect(await loadServerTls({ ...files, trustedCaFile: nameless.cert }, listener)).toMatchObject({
+    expect(
+      (await loadServerTls({ ...files, trustedCaFile: nameless.cert }, listener))?.options,
+    ).toMatchObject({
       requestCert: true,
       rejectUnauthorized: true,
     });
@@ -95,5 +96,32 @@ describe("parseTlsVersions", () => {
     ["TLS1.3", "", true, "cipher suites cannot be configured when only TLS1.3 is enabled"],
   ])("refuses %s to %s", (min, max, suites, message) => {
     expect(() => parse(min, max, suites)).toThrow(message);
+  });
+});
+
+describe("parseCipherSuites", () => {
+  it("reads Go's names, etcd's own and those of TLS 1.3, which a list does not limit", () => {
+    expect(parseCipherSuites([])).toBeUndefined();
+    const suites = parseCipherSuites([
+      "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+      "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
+      "TLS_AES_128_GCM_SHA256",
+    ]);
+    expect(suites?.split(":")).toEqual([
+      "ECDHE-ECDSA-AES128-GCM-SHA256",
+      "ECDHE-RSA-CHACHA20-POLY1305",
+      "TLS_AES_128_GCM_SHA256",
+      "TLS_AES_256_GCM_SHA384",
+      "TLS_CHACHA20_POLY1305_SHA256",
+    ]);
+  });
+  it.each([
+    ["NOTHING", 'unexpected TLS cipher suite "NOTHING"'],
+    [
+      "TLS_RSA_WITH_RC4_128_SHA",
+      'TLS cipher suite "TLS_RSA_WITH_RC4_128_SHA" is not available here: OpenSSL lacks it',
+    ],
+  ])("refuses %s", (name, message) => {
+    expect(() => parseCipherSuites([name])).toThrow(message);
   });
 });

@@ -23,7 +23,7 @@ export type ChannelState =
 export interface ChannelOptions {
   readonly endpoint: Endpoint;
   /** TLS if given; ALPN is set here, and a server that does not choose h2 is refused. */
-  readonly tls?: TlsConnectionOptions;
+  readonly tls?: TlsConnectionOptions | (() => TlsConnectionOptions);
   /** `:authority`; by default from the endpoint. */
   readonly authority?: string;
   readonly userAgent?: string;

@@ -11,12 +11,12 @@ export function authorityOf(endpoint: Endpoint): string {
 }
 
 /**
- * Opens a socket, with TLS and `h2` by ALPN if `tls` is given. Calls `done` once, with the connected socket or an
+ * Opens a socket, with TLS and `h2` by ALPN if `tls` is given (a function is asked now). Calls `done` once, with the connected socket or an
  * error; destroying the returned socket before gives an error too.
  */
 export function dial(
   endpoint: Endpoint,
-  tls: TlsConnectionOptions | undefined,
+  tls: TlsConnectionOptions | (() => TlsConnectionOptions) | undefined,
   done: (result: Socket | Error) => void,
 ): Socket {
   const target = "path" in endpoint ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port };
@@ -28,7 +28,9 @@ export function dial(
     done(result);
   };
   const socket =
-    tls === undefined ? connectNet(target) : connectTls({ ...tls, ...target, ALPNProtocols: ["h2"] });
+    tls === undefined
+      ? connectNet(target)
+      : connectTls({ ...(typeof tls === "function" ? tls() : tls), ...target, ALPNProtocols: ["h2"] });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
   // Stays for the life of the socket: errors after connecting arrive with `close`.

@@ -5,7 +5,12 @@ import {
   type Server as NetServer,
   type Socket,
 } from "node:net";
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
+import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type TlsOptions,
+  type Server as TlsServer,
+} from "node:tls";
 import { createCounters, type TransportCounters } from "../counters.ts";
 import { ByteBudget } from "../http2/byte-budget.ts";
 import { CLIENT_PREFACE, SettingId } from "../http2/constants.ts";
@@ -32,6 +37,11 @@ export interface ServerOptions<C> {
   readonly createData: (connection: ServerConnection<C>) => C;
   /** TLS if given. `ALPNCallback` is set here: h2 is preferred, http/1.1 accepted where `http1` is given. */
   readonly tls?: TlsOptions;
+  /**
+   * Gets the TLS listener before it listens: for what is to be done before a handshake (a new context), or right after
+   * one (destroying the socket refuses the client).
+   */
+  readonly onTlsListener?: (listener: TlsServer) => void;
   /** Takes the connections that speak HTTP/1; without it they are closed. It is not closed here. */
   readonly http1?: HttpServer;
   readonly limits?: Partial<ConnectionLimits>;
@@ -129,7 +139,7 @@ export class Server<C = unknown> implements AsyncDisposable {
     });
     this.#listener.on("secureConnection", (socket: Socket) => {
       socket.on("error", ignoreError);
-      this.#start(socket);
+      if (!socket.destroyed) this.#start(socket);
     });
   }
 
@@ -263,6 +273,7 @@ export class Server<C = unknown> implements AsyncDisposable {
       this.#emitRejected(socket, error.message);
       socket.destroy();
     });
+    this.#options.onTlsListener?.(server);
     return server;
   }
 

@@ -1,0 +1,30 @@
+import type { Rpc } from "@etcd-edge/proto";
+import { createRevokeCourse } from "../lease/revoke-course.ts";
+import { createOrderedCourse } from "../ordering/ordered-course.ts";
+import { createRangeStreamCourse } from "../range-stream/range-stream-course.ts";
+import type { ClientsCall } from "../relay/client-state.ts";
+import type { Credentials } from "../relay/credential.ts";
+import type { RelayContext } from "../relay/relay.ts";
+import { rpcTable } from "../rpc-table.ts";
+import type { CallCourse } from "./call-course.ts";
+import { createLeaderCourse, createPinnedCourse } from "./member-course.ts";
+
+/** The course that the table of RPCs gives a call; nothing for most. */
+export function findCourse(
+  context: Pick<RelayContext, "balancer" | "clock" | "floors" | "leaseBook">,
+  rpc: Rpc,
+  call: ClientsCall,
+  { credential: token, metadata }: Credentials,
+): CallCourse | undefined {
+  const { balancer, clock, floors, leaseBook } = context;
+  const { member, lease, ordered, emulated } = rpcTable[rpc.path];
+  const client = call.client.data;
+  if (member === "pinned") return createPinnedCourse(balancer, client);
+  if (member === "leader") return createLeaderCourse(balancer);
+  if (lease === "revoke") return createRevokeCourse(leaseBook);
+  const inOrder =
+    ordered === true && floors !== undefined
+      ? createOrderedCourse({ rpc, balancer, clock, floors, client, token })
+      : undefined;
+  return emulated === "pages" ? createRangeStreamCourse(call, metadata, inOrder) : inOrder;
+}

@@ -1,0 +1,19 @@
+import type { WatchCount } from "@etcd-edge/coalesce";
+import type { Upstream } from "@etcd-edge/endpoints";
+import type { ServerCall, ServerSink } from "@etcd-edge/transport";
+
+/** What the proxy keeps of one client connection. */
+export class ClientState {
+  /** Who answers this client's questions about one member, while it is healthy. */
+  pinned: Upstream | undefined;
+  /** The highest revision that an answer on this connection showed. Kept with serializable ordering only. */
+  shownRevision = 0n;
+  /** Watches of this connection, for their limit. */
+  readonly watchCount: WatchCount = { watches: 0 };
+}
+
+/** A client's call, on a connection that has such a state. */
+export type ClientsCall = ServerCall<ClientState>;
+
+/** Takes what such a client sends in one call. */
+export type ClientsSink = ServerSink<ClientState>;

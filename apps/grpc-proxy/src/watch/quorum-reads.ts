@@ -1,0 +1,142 @@
+import { gatesOf, type KeyRange, ProbeError, toRangeFields } from "@etcd-edge/coalesce";
+import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
+import {
+  Compare_CompareResult,
+  Compare_CompareTarget,
+  create,
+  fromBinary,
+  type HeaderView,
+  KeyValueSchema,
+  RangeRequestSchema,
+  RangeResponseSchema,
+  type RpcPath,
+  readResponseHeader,
+  TxnRequestSchema,
+  toBinary,
+} from "@etcd-edge/proto";
+import { CallError, isSafeToResend, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import type { FindTransform } from "../relay/call-transform.ts";
+
+const probeTimeoutMs = 5_000;
+const rangePath: RpcPath = "/etcdserverpb.KV/Range";
+const txnPath: RpcPath = "/etcdserverpb.KV/Txn";
+const smallestKey = Uint8Array.of(0);
+
+/** The reads that watches need of etcd, with one credential. */
+export class QuorumReads {
+  readonly #balancer: ChannelBalancer;
+  readonly #metadata: RawMetadata;
+  readonly #hasCredential: boolean;
+  readonly #findTransform: FindTransform;
+
+  constructor(options: {
+    balancer: ChannelBalancer;
+    metadata: RawMetadata;
+    hasCredential: boolean;
+    findTransform: FindTransform;
+  }) {
+    this.#balancer = options.balancer;
+    this.#metadata = options.metadata;
+    this.#hasCredential = options.hasCredential;
+    this.#findTransform = options.findTransform;
+  }
+
+  /**
+   * A quorum's revision, and whether the ranges may be read (rules 10, 14, 34): a Txn that cannot succeed, with
+   * linearizable reads in the branch that is not taken. An etcd that is too old for it is asked a Range that counts.
+   *
+   * @throws ProbeError with etcd's code and message
+   */
+  async probe(ranges: readonly KeyRange[]): Promise<HeaderView> {
+    const tried = new Set<Upstream>();
+    for (;;) {
+      const upstream = this.#balancer.pick(tried);
+      if (upstream === undefined) throw new ProbeError(14, "no etcd endpoint is available");
+      try {
+        return await this.#probeAt(upstream, ranges);
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        tried.add(upstream);
+        if (!isSafeToResend(error) || error.code !== 14) throw new ProbeError(error.code, error.message);
+      }
+    }
+  }
+
+  /** The value that a key had at a revision, or nothing where etcd has compacted it. */
+  async previous(key: Uint8Array, revision: bigint): Promise<Uint8Array | undefined> {
+    const upstream = this.#balancer.pick();
+    if (upstream === undefined) throw new ProbeError(14, "no etcd endpoint is available");
+    try {
+      const request = toBinary(RangeRequestSchema, create(RangeRequestSchema, { key, revision }));
+      const { kvs } = fromBinary(RangeResponseSchema, await this.#call(upstream, rangePath, request));
+      const [kv] = kvs;
+      return kv === undefined ? undefined : toBinary(KeyValueSchema, kv);
+    } catch (error) {
+      if (error instanceof CallError && error.message.includes("compacted")) return undefined;
+      throw error;
+    }
+  }
+
+  /** The revision of one member's own store, on the connection of the streams (rule 16). */
+  async memberRevision(member: string): Promise<bigint> {
+    const upstream = this.#balancer.upstreams().find(({ endpoint }) => endpointKey(endpoint) === member);
+    if (upstream === undefined) throw new ProbeError(14, `${member} is no longer an endpoint`);
+    const asked = create(RangeRequestSchema, { key: smallestKey, serializable: true, countOnly: true });
+    const payload = this.#rewritten(rangePath, toBinary(RangeRequestSchema, asked));
+    const deadlineAt = performance.now() + probeTimeoutMs;
+    const answer = await upstream.streams.unaryCall(rangePath, this.#metadata, payload, { deadlineAt });
+    return readResponseHeader(answer.payload).revision;
+  }
+
+  async #probeAt(upstream: Upstream, ranges: readonly KeyRange[]): Promise<HeaderView> {
+    const version = this.#balancer.memberOf(upstream)?.version ?? "";
+    if (gatesOf(version).readOnlyTxn)
+      return readResponseHeader(await this.#call(upstream, txnPath, probeTxn(ranges, this.#hasCredential)));
+    let header: HeaderView | undefined;
+    for (const range of ranges) {
+      const asked = create(RangeRequestSchema, { ...toRangeFields(range), countOnly: true, limit: 1n });
+      header = readResponseHeader(await this.#call(upstream, rangePath, toBinary(RangeRequestSchema, asked)));
+    }
+    return header ?? { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
+  }
+
+  async #call(upstream: Upstream, path: RpcPath, request: Uint8Array): Promise<Buffer> {
+    const deadlineAt = performance.now() + probeTimeoutMs;
+    const payload = this.#rewritten(path, request);
+    return (await upstream.calls.unaryCall(path, this.#metadata, payload, { deadlineAt })).payload;
+  }
+
+  #rewritten(path: RpcPath, request: Uint8Array): Uint8Array {
+    const transform = this.#findTransform(path);
+    return transform === undefined ? request : transform.request(request);
+  }
+}
+
+/**
+ * @param hasCredential with auth on permission is checked on compares too: the compare is then on a key that is probed
+ *   anyway; else on the smallest key, for etcd reads the value it compares
+ */
+export function probeTxn(ranges: readonly KeyRange[], hasCredential: boolean): Uint8Array {
+  const [first] = ranges;
+  const key = hasCredential && first !== undefined ? toRangeFields(first).key : smallestKey;
+  const requests = ranges.map((range) => ({
+    request: {
+      case: "requestRange" as const,
+      value: create(RangeRequestSchema, { ...toRangeFields(range), countOnly: true, limit: 1n }),
+    },
+  }));
+  const never = {
+    key,
+    target: Compare_CompareTarget.VERSION,
+    result: Compare_CompareResult.LESS,
+    targetUnion: { case: "version" as const, value: 0n },
+  };
+  return toBinary(TxnRequestSchema, create(TxnRequestSchema, { compare: [never], success: requests }));
+}
+
+/** Metadata of calls in a scope. */
+export function scopeMetadata(credential: string | undefined, hasLeader: boolean): RawMetadata {
+  const token = credential === undefined ? [] : ["token", credential];
+  const metadata = hasLeader ? [...token, "hasleader", "true"] : token;
+  return metadata.length === 0 ? NO_METADATA : metadata;
+}

@@ -1,0 +1,75 @@
+import type { StreamOpener, StreamPort, StreamSink } from "@etcd-edge/coalesce";
+import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
+import { fromBinary, StatusResponseSchema } from "@etcd-edge/proto";
+import { NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import type { CallTransform } from "../relay/call-transform.ts";
+
+const watchPath = "/etcdserverpb.Watch/Watch";
+const statusPath = "/etcdserverpb.Maintenance/Status";
+const versionTimeoutMs = 5_000;
+const nothing = new Uint8Array(0);
+
+/** Opens Watch calls over the connections for long streams, which bulk traffic does not use. */
+export class UpstreamStreams implements StreamOpener {
+  readonly #balancer: ChannelBalancer;
+  readonly #metadata: RawMetadata;
+  readonly #transform: CallTransform | undefined;
+
+  /** @param transform what a namespace does to requests and answers: nothing behind this knows of it */
+  constructor(balancer: ChannelBalancer, metadata: RawMetadata, transform: CallTransform | undefined) {
+    this.#balancer = balancer;
+    this.#metadata = metadata;
+    this.#transform = transform;
+  }
+
+  pick(avoid: string | undefined): string | undefined {
+    const avoided = avoid === undefined ? undefined : this.#find(avoid);
+    const others = avoided === undefined ? undefined : this.#balancer.pick(new Set([avoided]));
+    // A member that is known to be of no use is no better than the one to be avoided.
+    const isBetter = others !== undefined && (this.#balancer.isWorking(others) || avoided === undefined);
+    const picked = isBetter ? others : this.#balancer.pick();
+    return picked === undefined ? undefined : endpointKey(picked.endpoint);
+  }
+
+  open(member: string, sink: StreamSink): StreamPort {
+    const upstream = this.#find(member) ?? this.#balancer.pick();
+    if (upstream === undefined) throw new Error(`${member} is not an endpoint`); // asked for in the same turn as `pick`
+    const transform = this.#transform;
+    let isOver = false;
+    const call = upstream.streams.open(
+      watchPath,
+      this.#metadata,
+      {},
+      {
+        onMessage: (payload) => {
+          if (!isOver) sink.onMessage(transform === undefined ? payload : transform.response(payload));
+        },
+        onEnd: ({ code, message }) => {
+          if (!isOver) sink.onEnd(code, message);
+          isOver = true;
+        },
+      },
+    );
+    return {
+      member,
+      send: (request) =>
+        void call.sendMessage(transform === undefined ? request : transform.request(request)),
+      cancel: () => {
+        isOver = true;
+        call.cancel();
+      },
+      askVersion: () => askVersion(upstream),
+    };
+  }
+
+  #find(member: string): Upstream | undefined {
+    return this.#balancer.upstreams().find(({ endpoint }) => endpointKey(endpoint) === member);
+  }
+}
+
+/** Over the connection of the stream itself: another may lead to another member (rule 4). */
+async function askVersion({ streams }: Upstream): Promise<string | undefined> {
+  const deadlineAt = performance.now() + versionTimeoutMs;
+  const { payload } = await streams.unaryCall(statusPath, NO_METADATA, nothing, { deadlineAt });
+  return fromBinary(StatusResponseSchema, payload).version;
+}

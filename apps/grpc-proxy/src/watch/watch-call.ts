@@ -1,0 +1,120 @@
+import type { SessionPort, WatchSession } from "@etcd-edge/coalesce";
+import { hasUnknownFields, WatchRequestSchema } from "@etcd-edge/proto";
+import { type CancelReason, StatusCode } from "@etcd-edge/transport";
+import type { CallRecord } from "../relay/call-counters.ts";
+import { codeOfCancel } from "../relay/cancel-code.ts";
+import type { ClientsCall, ClientsSink } from "../relay/client-state.ts";
+
+/**
+ *     waiting ──first message──▶ coalesced        a session of the watch hub
+ *         └── it has fields that we do not know ──▶ relayed   bytes, to an etcd of its own (rule 35)
+ */
+type Phase =
+  | { readonly t: "waiting" }
+  | { readonly t: "coalesced"; readonly session: WatchSession }
+  | { readonly t: "relayed"; readonly sink: ClientsSink };
+
+/** What a watch call is made of. */
+export interface WatchCallOptions {
+  readonly call: ClientsCall;
+  readonly record: CallRecord;
+  readonly openSession: (port: SessionPort) => WatchSession;
+  /** Called once for every session that `openSession` gave. */
+  readonly onClosed: (session: WatchSession) => void;
+  /** Passes the call on as bytes. */
+  readonly relay: () => ClientsSink;
+  /** Sees the beginning of every answer, with its header. */
+  readonly observe: ((answer: Uint8Array) => void) | undefined;
+}
+
+/** A client's Watch call. */
+export class WatchCall implements ClientsSink, SessionPort {
+  readonly #options: WatchCallOptions;
+  #phase: Phase = { t: "waiting" };
+
+  constructor(options: WatchCallOptions) {
+    this.#options = options;
+  }
+
+  onMessage(payload: Buffer, call: ClientsCall): void {
+    try {
+      const isUnknown = this.#phase.t !== "relayed" && hasUnknownFields(payload, WatchRequestSchema);
+      const phase = this.#phase.t === "waiting" ? this.#begin(isUnknown) : this.#phase;
+      if (phase.t === "relayed") {
+        phase.sink.onMessage(payload, call);
+        return;
+      }
+      this.#options.record.counts.received++;
+      if (isUnknown) this.#refuseUnknown();
+      else phase.session.onMessage(payload);
+    } catch {
+      // The words of grpc-go for bytes that are no such message.
+      this.#fail(StatusCode.internal, "grpc: error unmarshalling request: unexpected EOF");
+    }
+  }
+
+  onHalfClose(call: ClientsCall): void {
+    // etcd goes on sending to a client that has said all it wants to say.
+    if (this.#phase.t === "relayed") this.#phase.sink.onHalfClose(call);
+  }
+
+  onCancel(reason: CancelReason, call: ClientsCall): void {
+    if (this.#phase.t === "relayed") {
+      this.#phase.sink.onCancel(reason, call);
+      return;
+    }
+    this.#options.record.end(codeOfCancel(reason));
+    this.#close();
+  }
+
+  onDrain(call: ClientsCall): void {
+    if (this.#phase.t === "relayed") this.#phase.sink.onDrain?.(call);
+    else if (this.#phase.t === "coalesced") this.#phase.session.onDrain();
+  }
+
+  // ---- of the session ----
+
+  send(head: Uint8Array, body: Uint8Array): boolean {
+    const { call, record, observe } = this.#options;
+    record.counts.sent++;
+    observe?.(head);
+    return call.sendMessageParts(head, body);
+  }
+
+  end(code: number, message: string): void {
+    const { call, record } = this.#options;
+    record.end(code);
+    this.#close();
+    call.end({ code, message });
+  }
+
+  #begin(isUnknown: boolean): Exclude<Phase, { t: "waiting" }> {
+    const { openSession, relay } = this.#options;
+    const phase = isUnknown
+      ? ({ t: "relayed", sink: relay() } as const)
+      : ({ t: "coalesced", session: openSession(this) } as const);
+    this.#phase = phase;
+    return phase;
+  }
+
+  /** A stream that is shared already cannot be passed on any more: refused by name rather than dropped. */
+  #refuseUnknown(): void {
+    this.#fail(
+      StatusCode.unimplemented,
+      "etcd-edge: a watch request has a field that this version does not know; it must be the first of its stream",
+    );
+  }
+
+  #fail(code: number, message: string): void {
+    if (this.#phase.t === "coalesced") this.#phase.session.end(code, message);
+    else this.end(code, message);
+  }
+
+  #close(): void {
+    const phase = this.#phase;
+    this.#phase = { t: "waiting" };
+    if (phase.t !== "coalesced") return;
+    phase.session.close();
+    this.#options.onClosed(phase.session);
+  }
+}

@@ -1,0 +1,51 @@
+import type { Feed } from "@etcd-edge/coalesce";
+import type { Metrics } from "@etcd-edge/runtime";
+import type { WatchService } from "./watch-service.ts";
+
+/** What watches cost and how far they are: `etcd_edge_watch_*`. */
+export function exposeWatches(metrics: Metrics, watches: WatchService): void {
+  const gauge = (name: string, help: string, read: () => number): void => {
+    metrics.gauge({ name: `etcd_edge_watch_${name}`, help, collect: (one) => one.set(read()) });
+  };
+  const counter = (name: string, help: string, read: () => number): void =>
+    metrics.observedCounter({ name: `etcd_edge_watch_${name}_total`, help, read });
+  const feeds = function* (): IterableIterator<Feed> {
+    for (const { hub } of watches.scopes()) yield* hub.feeds();
+  };
+  gauge("client_watches", "Watches of clients.", () => watches.total.watches);
+  gauge("client_streams", "Watch streams of clients.", () =>
+    sum(watches.scopes(), ({ sessions }) => sessions.size),
+  );
+  gauge("feeds", "Watches at etcd that clients share.", () => count(feeds(), (feed) => !feed.isCatchUp));
+  gauge("catch_ups", "Watches at etcd for clients that are behind.", () =>
+    count(feeds(), (feed) => feed.isCatchUp),
+  );
+  gauge("log_bytes", "Bytes of events kept for watchers that are behind.", () => watches.budget.totalBytes);
+  gauge("lag_revisions", "Revisions by which the feed that is furthest behind is behind the store.", () => {
+    let most = 0;
+    for (const { hub } of watches.scopes()) {
+      for (const feed of hub.feeds()) {
+        if (!feed.isCatchUp) most = Math.max(most, Number(hub.history.known - feed.log.head));
+      }
+    }
+    return most;
+  });
+  gauge("parked_streams", "Client streams that do not take what there is for them.", () => {
+    return sum(watches.scopes(), ({ sessions }) =>
+      count(sessions.keys(), (one) => one.fullSince !== undefined),
+    );
+  });
+  counter("events_out", "Events sent to clients.", () => watches.counters.eventsOut);
+  counter("creates_refused", "Watches refused for a limit.", () => watches.counters.createsRefused);
+  counter("stalled_streams", "Client streams ended because nobody read them.", () => watches.stalledStreams);
+}
+
+function sum<T>(items: Iterable<T>, of: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += of(item);
+  return total;
+}
+
+function count<T>(items: Iterable<T>, isCounted: (item: T) => boolean): number {
+  return sum(items, (item) => (isCounted(item) ? 1 : 0));
+}

@@ -1,0 +1,226 @@
+import {
+  gatesOf,
+  type HubEvent,
+  LogBudget,
+  type SessionCounters,
+  type SessionPort,
+  UpstreamPool,
+  type WatchCount,
+  WatchHub,
+  type WatchLimits,
+  WatchSession,
+} from "@etcd-edge/coalesce";
+import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import type { Clock } from "@etcd-edge/runtime";
+import { StatusCode } from "@etcd-edge/transport";
+import type { FindTransform } from "../relay/call-transform.ts";
+import type { ClientState } from "../relay/client-state.ts";
+import { QuorumReads, scopeMetadata } from "./quorum-reads.ts";
+import { UpstreamStreams } from "./upstream-streams.ts";
+
+/** What a watch service is made of. Durations in milliseconds. */
+export interface WatchServiceOptions {
+  readonly balancer: ChannelBalancer;
+  readonly findTransform: FindTransform;
+  readonly clock: Clock;
+  readonly limits: WatchLimits;
+  readonly logBytes: { readonly maxTotalBytes: number; readonly maxLogBytes: number };
+  readonly progressNotifyIntervalMs: number;
+  readonly createTimeoutMs: number;
+  /** A stream that has not been read for this long while there was something for it is ended; 0 for never. */
+  readonly stallTimeoutMs: number;
+  readonly onEvent: (event: HubEvent) => void;
+}
+
+/** Everybody with one credential: they see the same keys, and share feeds. */
+interface Scope {
+  readonly hub: WatchHub;
+  readonly pool: UpstreamPool;
+  readonly sessions: Map<WatchSession, SessionTraits>;
+}
+
+interface SessionTraits {
+  readonly requiresLeader: boolean;
+}
+
+const watchPath = "/etcdserverpb.Watch/Watch";
+const checkMs = 1_000;
+/** etcd cuts responses to watches that want fragments at its request limit: 1.5 MiB and the 512 KiB it adds. */
+const fragmentBytes = 2 * 1024 * 1024;
+const noLeader = "etcdserver: no leader";
+
+/** All watches of the process. Disposing ends the feeds; clients' streams are ended by whoever ends their calls. */
+export class WatchService implements Disposable {
+  readonly total: WatchCount = { watches: 0 };
+  readonly counters: SessionCounters = { eventsOut: 0, createsRefused: 0 };
+  readonly budget: LogBudget;
+  stalledStreams = 0;
+  readonly #options: WatchServiceOptions;
+  readonly #scopes = new Map<string, Scope>();
+  readonly #timers: { stop(): void }[] = [];
+
+  constructor(options: WatchServiceOptions) {
+    this.#options = options;
+    this.budget = new LogBudget(options.logBytes);
+    this.#every(checkMs, () => this.#check());
+    this.#every(options.progressNotifyIntervalMs, () => this.#notifyProgress());
+  }
+
+  /** The hubs of all scopes, for metrics and explanations. */
+  *scopes(): IterableIterator<Pick<Scope, "hub" | "pool" | "sessions">> {
+    yield* this.#scopes.values();
+  }
+
+  /**
+   * Opens a client's stream.
+   * @param connection what is kept of the client's connection
+   */
+  openSession(
+    port: SessionPort,
+    client: {
+      readonly credential: string | undefined;
+      readonly requiresLeader: boolean;
+      readonly connection: ClientState;
+    },
+  ): WatchSession {
+    const { clock, limits, createTimeoutMs, balancer } = this.#options;
+    const scope = this.#scopeOf(client.credential);
+    const session = new WatchSession(
+      {
+        hub: scope.hub,
+        clock,
+        limits,
+        total: this.total,
+        createTimeoutMs,
+        fragmentBytes,
+        refusesNegativeStart: () => refusesNegativeStart(balancer),
+        counters: this.counters,
+      },
+      port,
+      client.connection.watchCount,
+    );
+    scope.sessions.set(session, { requiresLeader: client.requiresLeader });
+    if (client.requiresLeader && isLeaderless(balancer)) {
+      void Promise.resolve().then(() => session.end(StatusCode.unavailable, noLeader));
+    }
+    return session;
+  }
+
+  /** A stream is over. */
+  closed(session: WatchSession): void {
+    for (const [credential, scope] of this.#scopes) {
+      if (!scope.sessions.delete(session)) continue;
+      if (scope.sessions.size === 0) {
+        scope.hub.close();
+        this.#scopes.delete(credential);
+      }
+      return;
+    }
+  }
+
+  /** Before the process stops: a last word to watches that asked for progress, then streams end so that clients resume. */
+  drain(): void {
+    for (const { sessions } of this.#scopes.values()) {
+      for (const session of [...sessions.keys()]) {
+        session.notifyProgress(() => true);
+        session.end(StatusCode.unavailable, "etcd-edge: the proxy is shutting down");
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) timer.stop();
+    this.#timers.length = 0;
+    for (const { hub } of this.#scopes.values()) hub.close();
+    this.#scopes.clear();
+  }
+
+  #scopeOf(credential: string | undefined): Scope {
+    const key = credential === undefined ? "" : `:${credential}`;
+    const known = this.#scopes.get(key);
+    if (known !== undefined) return known;
+    const { balancer, findTransform, clock, onEvent } = this.#options;
+    const streams = new UpstreamStreams(balancer, scopeMetadata(credential, true), findTransform(watchPath));
+    const pool = new UpstreamPool(streams);
+    const metadata = scopeMetadata(credential, false);
+    const reads = new QuorumReads({
+      balancer,
+      metadata,
+      hasCredential: credential !== undefined,
+      findTransform,
+    });
+    const hub = new WatchHub({
+      source: pool,
+      sendProbe: (ranges) => reads.probe(ranges),
+      fetchPrevious: (previousOf, revision) => reads.previous(previousOf, revision),
+      memberRevision: (member) => reads.memberRevision(member),
+      clock,
+      budget: this.budget,
+      onEvent,
+    });
+    const scope: Scope = { hub, pool, sessions: new Map() };
+    this.#scopes.set(key, scope);
+    return scope;
+  }
+
+  #check(): void {
+    const { balancer, clock, stallTimeoutMs } = this.#options;
+    const leaderless = isLeaderless(balancer);
+    for (const { sessions } of this.#scopes.values()) {
+      for (const [session, { requiresLeader }] of [...sessions]) {
+        const { fullSince } = session;
+        if (requiresLeader && leaderless) {
+          session.end(StatusCode.unavailable, noLeader);
+        } else if (
+          stallTimeoutMs > 0 &&
+          fullSince !== undefined &&
+          clock.nowMs() - fullSince >= stallTimeoutMs
+        ) {
+          this.stalledStreams++;
+          session.end(
+            StatusCode.unavailable,
+            `etcd-edge: the watch stream was not read for ${Math.round(stallTimeoutMs / 1000)}s`,
+          );
+        }
+      }
+    }
+  }
+
+  /** As etcd does: a watch that got events since the last look needs no notification. */
+  #notifyProgress(): void {
+    for (const { sessions } of this.#scopes.values()) {
+      for (const session of sessions.keys()) {
+        session.notifyProgress((watcher) => {
+          const isQuiet = !watcher.isFresh;
+          watcher.isFresh = false;
+          return isQuiet;
+        });
+      }
+    }
+  }
+
+  #every(intervalMs: number, act: () => void): void {
+    const slot = this.#timers.length;
+    const arm = (): void => {
+      this.#timers[slot] = this.#options.clock.setTimer(intervalMs, () => {
+        arm();
+        act();
+      });
+    };
+    this.#timers.push({ stop: () => {} });
+    arm();
+  }
+}
+
+/** Whether members answer, and none of them knows a leader (rule 16). */
+function isLeaderless(balancer: ChannelBalancer): boolean {
+  const members = balancer.snapshot();
+  const hasNone = members.some(({ health }) => "error" in health && health.error === "has no leader");
+  return hasNone && !balancer.hasHealthy();
+}
+
+/** What an etcd of the cluster would do; all of them, while it is being upgraded. */
+function refusesNegativeStart(balancer: ChannelBalancer): boolean {
+  const upstreams = balancer.upstreams();
+  return upstreams.some((one) => gatesOf(balancer.memberOf(one)?.version ?? "").refusesNegativeStart);
+}

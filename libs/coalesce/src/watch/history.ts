@@ -1,0 +1,74 @@
+import type { HeaderView } from "@etcd-edge/proto";
+import type { Clock } from "../ports.ts";
+
+/** What an answer of a quorum means for what we know. */
+export type HistoryVerdict =
+  | "same"
+  /** From another cluster, which is not believed yet. */
+  | "foreign"
+  /** The history we knew is gone: a backup was restored, or another cluster is at the addresses now. */
+  | "replaced";
+
+/** How long nobody of the known cluster may answer before another one is taken for it (rule 32). */
+const foreignMs = 30_000;
+
+/**
+ * Which history the revisions belong to. A restored backup has the same cluster id, so that alone does not say it: a
+ * quorum that answers with less than we knew when it was asked does (rule 3). A single member with less is only behind.
+ */
+export class History {
+  readonly #clock: Clock;
+  #clusterId: bigint | undefined = undefined;
+  #known = 0n;
+  #foreignSince: number | undefined = undefined;
+  #epoch = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The highest revision that was seen. */
+  get known(): bigint {
+    return this.#known;
+  }
+
+  get clusterId(): bigint | undefined {
+    return this.#clusterId;
+  }
+
+  /** Counts the histories seen, from 0. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** A revision that is known to be committed. */
+  saw(revision: bigint): void {
+    if (revision > this.#known) this.#known = revision;
+  }
+
+  /**
+   * Takes the answer to a quorum probe.
+   * @param knownWhenSent `known` at the moment the probe was sent
+   */
+  judge(header: HeaderView, knownWhenSent: bigint): HistoryVerdict {
+    const { clusterId, revision } = header;
+    if (this.#clusterId !== undefined && clusterId !== 0n && clusterId !== this.#clusterId) {
+      this.#foreignSince ??= this.#clock.nowMs();
+      if (this.#clock.nowMs() - this.#foreignSince < foreignMs) return "foreign";
+      return this.#replace(header);
+    }
+    this.#foreignSince = undefined;
+    if (clusterId !== 0n) this.#clusterId = clusterId;
+    if (revision < knownWhenSent) return this.#replace(header);
+    this.saw(revision);
+    return "same";
+  }
+
+  #replace({ clusterId, revision }: HeaderView): "replaced" {
+    this.#clusterId = clusterId === 0n ? this.#clusterId : clusterId;
+    this.#known = revision;
+    this.#foreignSince = undefined;
+    this.#epoch++;
+    return "replaced";
+  }
+}

@@ -1,0 +1,483 @@
+import {
+  encodeWatchHead,
+  fromBinary,
+  type HeaderView,
+  type WatchCreateRequest,
+  WatchRequestSchema,
+} from "@etcd-edge/proto";
+import type { Clock, Timer } from "../ports.ts";
+import { type KeyRange, toKeyRange } from "../range/key-range.ts";
+import { type EncodedBatch, Variant } from "./batch.ts";
+import type { Feed } from "./feed.ts";
+import { encodeFragments } from "./fragments.ts";
+import { ProbeError } from "./probe-flight.ts";
+import type { WatchHub } from "./watch-hub.ts";
+import { findLimit, type WatchCount, type WatchLimits } from "./watch-limits.ts";
+import {
+  canceledMessage,
+  compactedMessage,
+  createdMessage,
+  progressMessage,
+  refusedMessage,
+} from "./watch-messages.ts";
+import { Watcher, type WatcherStream } from "./watcher.ts";
+
+/** The client's end of a stream. */
+export interface SessionPort {
+  /** Sends one message of two parts. @returns whether more should be sent; `onDrain` comes when it should again */
+  send(head: Uint8Array, body: Uint8Array): boolean;
+  /** Ends the call with a status of gRPC's. */
+  end(code: number, message: string): void;
+}
+
+/** What all sessions of a scope have in common. */
+export interface SessionContext {
+  readonly hub: WatchHub;
+  readonly clock: Clock;
+  readonly limits: WatchLimits;
+  /** Watches of the process. */
+  readonly total: WatchCount;
+  /** How long a create may take, in milliseconds (rule 25). */
+  readonly createTimeoutMs: number;
+  /** Responses of watches that asked for fragments are cut at this size. */
+  readonly fragmentBytes: number;
+  /** Whether a start below 0 is answered as compacted: what the etcd behind does (gate `refusesNegativeStart`). */
+  readonly refusesNegativeStart: () => boolean;
+  readonly counters: SessionCounters;
+}
+
+/** Counts since the start, of all sessions. */
+export interface SessionCounters {
+  eventsOut: number;
+  createsRefused: number;
+}
+
+/**
+ * What a client asked for, in the order it asked: each is answered when those before it are (etcd handles the requests
+ * of a stream one by one), though the work for it has begun.
+ */
+type Request =
+  | {
+      readonly t: "create";
+      readonly request: WatchCreateRequest;
+      outcome: CreateOutcome | undefined;
+      release: (() => void) | undefined;
+    }
+  | { readonly t: "cancel"; readonly watchId: bigint }
+  | { readonly t: "progress" };
+
+type CreateOutcome =
+  | { readonly t: "refused"; readonly header: HeaderView; readonly reason: string }
+  /** `position` is nothing for a watch from now on: from the revision on that its created header says. */
+  | {
+      readonly t: "granted";
+      readonly header: HeaderView;
+      readonly range: KeyRange;
+      readonly position: bigint | undefined;
+    };
+
+const noBytes = new Uint8Array(0);
+const progressRetryMs = 100;
+const progressTimeoutMs = 5_000;
+const emptyRange = "mvcc: watcher range is empty";
+const duplicateId = "mvcc: duplicate watch ID provided on the WatchStream";
+const compacted = "etcdserver: mvcc: required revision has been compacted";
+const timedOut = "etcdserver: request timed out";
+
+/** One Watch call of a client: many watches, each with an id of this stream. */
+export class WatchSession implements WatcherStream {
+  readonly #context: SessionContext;
+  readonly #port: SessionPort;
+  readonly #connection: WatchCount;
+  readonly #watchers = new Map<bigint, Watcher>();
+  readonly #lagging = new Set<Watcher>();
+  #requests: Request[] = [];
+  #canTake = true;
+  #isPumping = false;
+  #isOver = false;
+  #nextId = 0n;
+  /** The highest revision in a header that was sent: none is lower after it (rule 31). */
+  #floor = 0n;
+  /** Whose header the client is shown where no feed has one. */
+  #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
+  /** A request for progress that waits for its answer. */
+  #asked: { readonly since: number; readonly timer: Timer; readonly stop: () => void } | undefined =
+    undefined;
+  /** Since when the client has not read what there is for it. */
+  #fullSince: number | undefined = undefined;
+
+  constructor(context: SessionContext, port: SessionPort, connection: WatchCount) {
+    this.#context = context;
+    this.#port = port;
+    this.#connection = connection;
+  }
+
+  get canTake(): boolean {
+    return this.#canTake;
+  }
+
+  /** Monotonic time at which the client stopped reading, or nothing while it reads. */
+  get fullSince(): number | undefined {
+    return this.#fullSince;
+  }
+
+  get watchers(): ReadonlyMap<bigint, Watcher> {
+    return this.#watchers;
+  }
+
+  /** Whether some of its watches have not got all there is. */
+  get isParked(): boolean {
+    return this.#lagging.size > 0;
+  }
+
+  /**
+   * Takes a message of the client.
+   * @throws where the bytes are no WatchRequest
+   */
+  onMessage(payload: Uint8Array): void {
+    const { requestUnion } = fromBinary(WatchRequestSchema, payload);
+    switch (requestUnion.case) {
+      case "createRequest":
+        this.#create(requestUnion.value);
+        return;
+      case "cancelRequest":
+        this.#enqueue({ t: "cancel", watchId: requestUnion.value.watchId });
+        return;
+      case "progressRequest":
+        this.#enqueue({ t: "progress" });
+        return;
+      case undefined:
+        return; // etcd ignores it, for the sake of clients newer than itself
+      default:
+        requestUnion satisfies never;
+    }
+  }
+
+  /** The client takes more. */
+  onDrain(): void {
+    this.#canTake = true;
+    this.#fullSince = undefined;
+    this.#pump();
+  }
+
+  /** The call is over. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopAsking();
+    for (const request of this.#requests) if (request.t === "create") request.release?.();
+    this.#requests = [];
+    for (const watcher of [...this.#watchers.values()]) this.#forget(watcher);
+  }
+
+  /** Ends the call from this side. */
+  end(code: number, message: string): void {
+    if (this.#isOver) return;
+    this.close();
+    this.#port.end(code, message);
+  }
+
+  /** Tells watches that asked for it how far they are: at their interval, or before the process stops. */
+  notifyProgress(isDue: (watcher: Watcher) => boolean): void {
+    for (const watcher of this.#watchers.values()) {
+      if (!watcher.progressNotify || !isDue(watcher)) continue;
+      const { reached } = watcher;
+      const isSynced = watcher.isLive && (watcher.group?.feed.log.head ?? 0n) >= watcher.position;
+      if (isSynced && reached >= this.#floor)
+        this.#sendControl(progressMessage(this.#header(reached), watcher.id));
+    }
+  }
+
+  // ---- of its watchers ----
+
+  deliver(watcher: Watcher, batch: EncodedBatch): void {
+    const { fragmentBytes, counters } = this.#context;
+    if (batch.revision > this.#floor) this.#floor = batch.revision;
+    counters.eventsOut += batch.events.length;
+    if (watcher.fragment && batch.body.length >= fragmentBytes && batch.events.length > 1) {
+      const header = { ...this.#lastHeader, revision: batch.revision };
+      for (const { body, isFragment } of encodeFragments(
+        batch.events,
+        header,
+        watcher.variant,
+        fragmentBytes,
+      )) {
+        this.#send(encodeWatchHead(batch.header, watcher.id, isFragment), body);
+      }
+    } else {
+      this.#send(encodeWatchHead(batch.header, watcher.id, false), batch.body);
+    }
+  }
+
+  fellBehind(watcher: Watcher): void {
+    this.#lagging.add(watcher);
+    if (this.#canTake) this.#pump();
+  }
+
+  /** The watcher's next revision is compacted. */
+  cancelCompacted(watcher: Watcher, compactRevision: bigint): void {
+    this.#forget(watcher);
+    this.#sendControl(compactedMessage(this.#lastHeader, watcher.id, compactRevision));
+  }
+
+  /** etcd gives no more events to this watcher, and says why. */
+  cancelRefused(watcher: Watcher, reason: string): void {
+    this.#forget(watcher);
+    this.#sendControl(canceledMessage(this.#header(this.#floor), watcher.id, reason));
+  }
+
+  // ---- requests ----
+
+  #create(request: WatchCreateRequest): void {
+    const pending: Request & { t: "create" } = {
+      t: "create",
+      request,
+      outcome: undefined,
+      release: undefined,
+    };
+    const limit = findLimit(this.#context.limits, {
+      stream: this.#watchers.size,
+      pending: this.#requests.length,
+      connection: this.#connection.watches,
+      total: this.#context.total.watches,
+    });
+    if (limit === undefined) {
+      void this.#admit(pending);
+    } else {
+      this.#context.counters.createsRefused++;
+      pending.outcome = { t: "refused", header: this.#header(this.#floor), reason: limit };
+    }
+    this.#enqueue(pending);
+  }
+
+  async #admit(pending: Request & { t: "create" }): Promise<void> {
+    const { clock, createTimeoutMs } = this.#context;
+    let isTimedOut = false;
+    const timer = clock.setTimer(createTimeoutMs, () => {
+      isTimedOut = true;
+      pending.outcome = { t: "refused", header: this.#header(this.#floor), reason: timedOut };
+      this.#answer();
+    });
+    const outcome = await this.#decide(pending, () => isTimedOut || this.#isOver);
+    timer.stop();
+    if (isTimedOut || this.#isOver) {
+      pending.release?.();
+      return;
+    }
+    pending.outcome = outcome;
+    this.#answer();
+  }
+
+  async #decide(pending: Request & { t: "create" }, isGivenUp: () => boolean): Promise<CreateOutcome> {
+    const { hub, refusesNegativeStart } = this.#context;
+    const { request } = pending;
+    const range = toKeyRange(request);
+    try {
+      for (;;) {
+        const header = await hub.probe(range ?? { t: "point", key: request.key });
+        if (range === undefined) return { t: "refused", header, reason: emptyRange };
+        if (request.startRevision < 0n && refusesNegativeStart())
+          return { t: "refused", header, reason: compacted };
+        if (request.startRevision !== 0n) {
+          const start = request.startRevision < 1n ? 1n : request.startRevision;
+          return { t: "granted", header, range, position: start - 1n };
+        }
+        const prepared = await hub.prepare(range, header.revision, request.prevKv);
+        if (typeof prepared === "function") {
+          pending.release = prepared;
+          return { t: "granted", header, range, position: undefined };
+        }
+        if (prepared.t === "refused") return { t: "refused", header, reason: prepared.reason };
+        // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
+        if (isGivenUp()) return { t: "refused", header, reason: timedOut };
+      }
+    } catch (error) {
+      return { t: "refused", header: this.#header(this.#floor), reason: reasonOf(error) };
+    }
+  }
+
+  #enqueue(request: Request): void {
+    this.#requests.push(request);
+    this.#answer();
+  }
+
+  /** Answers, in order, what can be answered. */
+  #answer(): void {
+    while (!this.#isOver) {
+      const request = this.#requests[0];
+      if (request === undefined || (request.t === "create" && request.outcome === undefined)) return;
+      this.#requests.shift();
+      if (request.t === "create" && request.outcome !== undefined) this.#grant(request, request.outcome);
+      else if (request.t === "cancel") this.#cancel(request.watchId);
+      else if (request.t === "progress") this.#askProgress();
+    }
+  }
+
+  #grant({ request, release }: Request & { t: "create" }, outcome: CreateOutcome): void {
+    this.#lastHeader = outcome.header.clusterId === 0n ? this.#lastHeader : outcome.header;
+    const header = this.#header(outcome.header.revision);
+    if (outcome.t === "refused") {
+      this.#sendControl(refusedMessage(header, outcome.reason));
+    } else {
+      const id = this.#idFor(request.watchId);
+      if (id === undefined) this.#sendControl(refusedMessage(header, duplicateId));
+      else this.#watch(id, request, outcome, header);
+    }
+    release?.();
+  }
+
+  #watch(
+    id: bigint,
+    request: WatchCreateRequest,
+    { range, position }: CreateOutcome & { t: "granted" },
+    header: HeaderView,
+  ): void {
+    const { progressNotify, fragment } = request;
+    const options = { range, variant: variantOf(request), progressNotify, fragment };
+    const watcher = new Watcher(this, id, position ?? header.revision, options);
+    this.#watchers.set(id, watcher);
+    this.#connection.watches++;
+    this.#context.total.watches++;
+    this.#sendControl(createdMessage(header, id));
+    this.#context.hub.attach(watcher);
+  }
+
+  /** Ids that clients choose are theirs; 0 asks for the next free one. */
+  #idFor(wanted: bigint): bigint | undefined {
+    if (wanted !== 0n) return this.#watchers.has(wanted) ? undefined : wanted;
+    while (this.#watchers.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
+  }
+
+  #cancel(watchId: bigint): void {
+    const watcher = this.#watchers.get(watchId);
+    if (watcher === undefined) return; // etcd says nothing either
+    const known = this.#context.hub.history.known;
+    this.#forget(watcher);
+    this.#sendControl(canceledMessage(this.#header(known), watchId));
+  }
+
+  #forget(watcher: Watcher): void {
+    if (!this.#watchers.delete(watcher.id)) return;
+    this.#lagging.delete(watcher);
+    this.#connection.watches--;
+    this.#context.total.watches--;
+    this.#context.hub.detach(watcher);
+  }
+
+  // ---- progress ----
+
+  /**
+   * Answers a request for progress once etcd has answered ours on every feed of the stream. Like etcd, not at all while
+   * a watch of the stream is behind; unlike an old etcd, never with a revision whose events may still come.
+   */
+  #askProgress(): void {
+    if (this.#asked !== undefined || this.#watchers.size === 0) return;
+    const { hub, clock } = this.#context;
+    const feeds = new Set<Feed>();
+    for (const { group } of this.#watchers.values()) if (group?.feed.isProgressTrusted) feeds.add(group.feed);
+    const stop = hub.onProgress((feed) => {
+      if (feeds.delete(feed) && feeds.size === 0) this.#answerProgress();
+    });
+    this.#asked = { since: clock.nowMs(), timer: this.#progressTimer(), stop };
+    const streams = new Set<string | undefined>();
+    for (const feed of feeds) {
+      if (!streams.has(feed.streamId)) feed.requestProgress();
+      streams.add(feed.streamId);
+    }
+    if (feeds.size === 0) this.#answerProgress();
+  }
+
+  #progressTimer(): Timer {
+    return this.#context.clock.setTimer(progressRetryMs, () => {
+      if (this.#asked === undefined) return;
+      const { since, stop } = this.#asked;
+      if (this.#context.clock.nowMs() - since >= progressTimeoutMs) {
+        this.#stopAsking();
+        return;
+      }
+      this.#asked = { since, stop, timer: this.#progressTimer() };
+      this.#answerProgress();
+      if (this.#asked === undefined) return;
+      const behind = [...this.#watchers.values()].find(({ reached }) => reached < this.#floor);
+      behind?.group?.feed.requestProgress();
+    });
+  }
+
+  #answerProgress(): void {
+    let lowest: bigint | undefined;
+    for (const watcher of this.#watchers.values()) {
+      const head = watcher.group?.feed.log.head ?? 0n;
+      if (!watcher.isLive || head < watcher.position) return;
+      if (lowest === undefined || head < lowest) lowest = head;
+    }
+    if (lowest === undefined || lowest < this.#floor || this.#asked === undefined) return;
+    this.#stopAsking();
+    this.#sendControl(progressMessage(this.#header(lowest)));
+  }
+
+  #stopAsking(): void {
+    this.#asked?.timer.stop();
+    this.#asked?.stop();
+    this.#asked = undefined;
+  }
+
+  // ---- sending ----
+
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    // One segment each in turn, so that one long way behind does not keep the others waiting.
+    while (this.#canTake && this.#lagging.size > 0) {
+      for (const watcher of [...this.#lagging]) {
+        if (!this.#canTake) break;
+        this.#serve(watcher);
+      }
+    }
+    this.#isPumping = false;
+  }
+
+  #serve(watcher: Watcher): void {
+    this.#lagging.delete(watcher);
+    if (this.#watchers.get(watcher.id) !== watcher) return;
+    if (watcher.group === undefined) this.#context.hub.attach(watcher);
+    else if (watcher.group.feed.pump(watcher)) this.#lagging.add(watcher);
+  }
+
+  #sendControl(message: Uint8Array): void {
+    this.#send(message, noBytes);
+  }
+
+  #send(head: Uint8Array, body: Uint8Array): void {
+    if (this.#isOver || this.#port.send(head, body)) return;
+    this.#canTake = false;
+    this.#fullSince ??= this.#context.clock.nowMs();
+  }
+
+  #header(revision: bigint): HeaderView {
+    if (revision > this.#floor) this.#floor = revision;
+    return { ...this.#lastHeader, revision: this.#floor };
+  }
+}
+
+function variantOf(request: WatchCreateRequest): number {
+  let variant = request.prevKv ? Variant.prevKv : 0;
+  for (const filter of request.filters)
+    variant |= filter === 0 ? Variant.noPut : filter === 1 ? Variant.noDelete : 0;
+  return variant;
+}
+
+const codeNames: Readonly<Record<number, string>> = {
+  3: "InvalidArgument",
+  7: "PermissionDenied",
+  9: "FailedPrecondition",
+  13: "Internal",
+  14: "Unavailable",
+  16: "Unauthenticated",
+};
+
+/** As etcd words the reason of a create that it refuses: the error as grpc-go prints it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof ProbeError)) return error instanceof Error ? error.message : String(error);
+  return `rpc error: code = ${codeNames[error.code] ?? "Unknown"} desc = ${error.message}`;
+}

@@ -1,0 +1,3 @@
+import { declareConformance } from "./declare-conformance.ts";
+
+declareConformance((place) => place.door !== "direct");
