@@ -9,11 +9,13 @@ import { DEFAULT_WINDOW, ErrorCode, FrameType, MAX_STREAM_ID, SettingId } from "
 import { FloodGuards } from "./flood-guards.ts";
 import { type GrpcStream, StreamPhase } from "./grpc-stream.ts";
 import { Http2Error } from "./http2-error.ts";
-import { Keepalive, type KeepaliveOptions } from "./keepalive.ts";
+import type { KeepaliveOptions } from "./keepalive.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { Outbound, type OutboundOwner } from "./outbound.ts";
+import { ReceiveWindow } from "./receive-window.ts";
 import { createPeerSettings, encodeSettings, type PeerSettings } from "./settings.ts";
 import { StreamTable } from "./stream-table.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** A failing connection is destroyed when its GOAWAY has had this long to get out. */
 const FAIL_LINGER_MS = 1000;
@@ -57,7 +59,7 @@ export abstract class ConnectionCore implements OutboundOwner {
   readonly streams: StreamTable<GrpcStream> = new StreamTable();
   readonly encoder: HpackEncoder;
   readonly peerSettings: PeerSettings = createPeerSettings();
-  readonly keepalive: Keepalive;
+  protected readonly watchdog: Watchdog;
   state: ConnectionState = { t: "open" };
   /** The peer's SETTINGS arrived, which ends the handshake. */
   isEstablished = false;
@@ -69,10 +71,7 @@ export abstract class ConnectionCore implements OutboundOwner {
   protected readonly floods: FloodGuards;
   /** Our SETTINGS were acknowledged. */
   protected peerKnowsSettings = false;
-  #receiveWindow = DEFAULT_WINDOW;
-  #uncreditedBytes = 0;
-  #writtenAt = performance.now();
-  readonly #openedAt = performance.now();
+  readonly #receiveWindow: ReceiveWindow;
 
   constructor(socket: Socket, options: ConnectionOptions, encoderTableBytes: number) {
     const { limits } = options;
@@ -83,7 +82,8 @@ export abstract class ConnectionCore implements OutboundOwner {
     this.held = new ByteBudget(limits.maxHeldBytes, options.totalHeld);
     this.queued = new ByteBudget(limits.maxQueuedBytes, options.totalQueued);
     this.out = new Outbound(socket, this, this.queued, options.counters);
-    this.keepalive = new Keepalive(options.keepalive);
+    this.watchdog = new Watchdog(limits, options.keepalive, options.counters);
+    this.#receiveWindow = new ReceiveWindow(limits.connectionWindowBytes);
     this.floods = new FloodGuards(limits, options.counters);
     this.counters.connectionsOpened++;
     if (options.preface !== undefined) this.out.writeFrames(options.preface);
@@ -94,11 +94,8 @@ export abstract class ConnectionCore implements OutboundOwner {
         [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
       ]),
     );
-    const extra = limits.connectionWindowBytes - DEFAULT_WINDOW;
-    if (extra > 0) {
-      this.out.writeNumber(FrameType.windowUpdate, 0, extra);
-      this.#receiveWindow += extra;
-    }
+    const { growth } = this.#receiveWindow;
+    if (growth > 0) this.out.writeNumber(FrameType.windowUpdate, 0, growth);
   }
 
   // ---- what the roles decide ----
@@ -118,20 +115,8 @@ export abstract class ConnectionCore implements OutboundOwner {
 
   /** Takes received bytes off the connection's window. @throws Http2Error when the peer had no right to send them */
   protected takeFromWindow(bytes: number): void {
-    this.#receiveWindow -= bytes;
-    if (this.#receiveWindow < 0) {
-      throw new Http2Error(ErrorCode.flowControlError, "connection window exceeded");
-    }
-    this.#creditConnection(bytes);
-  }
-
-  /** Connection credit goes back on receipt, whoever is slow (rule 40); in halves of the window, to save frames. */
-  #creditConnection(bytes: number): void {
-    this.#uncreditedBytes += bytes;
-    if (this.#uncreditedBytes * 2 < this.limits.connectionWindowBytes) return;
-    this.out.writeNumber(FrameType.windowUpdate, 0, this.#uncreditedBytes);
-    this.#receiveWindow += this.#uncreditedBytes;
-    this.#uncreditedBytes = 0;
+    const credit = this.#receiveWindow.take(bytes);
+    if (credit > 0) this.out.writeNumber(FrameType.windowUpdate, 0, credit);
   }
 
   /** Returns stream credit for what was consumed, when half a window has come together. */
@@ -324,28 +309,34 @@ export abstract class ConnectionCore implements OutboundOwner {
   // ---- time ----
 
   onProgress(): void {
-    this.#writtenAt = performance.now();
+    this.watchdog.onWritten();
   }
 
   /** To be called now and then: finds what takes too long. @param now performance.now() */
   tick(now: number): void {
     if (this.state.t !== "open") return;
-    const { limits, counters } = this;
-    if (!this.isEstablished && now - this.#openedAt > limits.handshakeTimeoutMs) {
-      counters.handshakeTimeouts++;
-      this.fail(ErrorCode.settingsTimeout, "no SETTINGS in time");
-    } else if (this.#isAckOverdue(now)) {
-      counters.settingsAckTimeouts++;
-      this.fail(ErrorCode.settingsTimeout, "SETTINGS were not acknowledged in time");
-    } else if (this.headerBlockAgeMs(now) > limits.headerTimeoutMs) {
-      counters.continuationFloods++;
-      this.fail(ErrorCode.enhanceYourCalm, "header block unfinished for too long");
-    } else if (this.#isWriteStalled(now)) {
-      counters.writeStalls++;
-      this.destroy("peer takes no bytes");
-    } else {
-      this.#tickStreams(now);
-      this.#tickKeepalive(now);
+    this.#tickStreams(now);
+    const verdict = this.watchdog.check(now, {
+      isEstablished: this.isEstablished,
+      peerKnowsSettings: this.peerKnowsSettings,
+      headerBlockAgeMs: this.headerBlockAgeMs(now),
+      inFlightBytes: this.out.inFlightBytes,
+      hasStreams: this.streams.size > 0,
+    });
+    switch (verdict.t) {
+      case "fine":
+        break;
+      case "ask":
+        this.sendPing(KEEPALIVE_PAYLOAD);
+        break;
+      case "fail":
+        this.fail(verdict.code, verdict.message);
+        break;
+      case "destroy":
+        this.destroy(verdict.reason);
+        break;
+      default:
+        verdict satisfies never;
     }
   }
 
@@ -357,32 +348,6 @@ export abstract class ConnectionCore implements OutboundOwner {
       this.counters.streamStalls++;
       this.resetStream(stream, ErrorCode.enhanceYourCalm);
       stream.onStreamError(ErrorCode.enhanceYourCalm, "peer grants no window");
-    }
-  }
-
-  /** Until the peer knows our SETTINGS, its windows and ours may differ: that must not last (RFC 9113, 6.5.3). */
-  #isAckOverdue(now: number): boolean {
-    const { settingsAckTimeoutMs } = this.limits;
-    return settingsAckTimeoutMs > 0 && !this.peerKnowsSettings && now - this.#openedAt > settingsAckTimeoutMs;
-  }
-
-  #isWriteStalled(now: number): boolean {
-    const { writeStallTimeoutMs } = this.limits;
-    if (this.out.inFlightBytes === 0) this.#writtenAt = now;
-    return writeStallTimeoutMs > 0 && now - this.#writtenAt > writeStallTimeoutMs;
-  }
-
-  #tickKeepalive(now: number): void {
-    switch (this.keepalive.tick(now, this.streams.size > 0)) {
-      case "ping":
-        this.sendPing(KEEPALIVE_PAYLOAD);
-        break;
-      case "dead":
-        this.counters.keepaliveTimeouts++;
-        this.destroy("keepalive timeout");
-        break;
-      case "wait":
-        break;
     }
   }
 

@@ -44,7 +44,7 @@ export abstract class Connection extends ConnectionCore implements FrameHandler 
   read(chunk: Buffer): void {
     if (this.state.t !== "open") return;
     this.counters.bytesReceived += chunk.length;
-    this.keepalive.lastReceivedAt = performance.now();
+    this.watchdog.onReceived();
     try {
       this.#reader.read(chunk);
       this.#checkUnread();

@@ -62,7 +62,7 @@ export async function benchUnary(options: BenchOptions): Promise<Report> {
     notes: [
       `etcd ${binary.version}, one member; h2load with ${CONNECTIONS} connections × ${STREAMS} streams, ${options.rounds} rounds of ${options.seconds} s, sides alternating.`,
       "CPU is of the process in front, by /proc; CPU of etcd stands beside. All calls are for one key, so what a door shares or caches counts for it.",
-      `Latency: ${LONE_CALLS} calls one after the other, median of a round.`,
+      `Latency: ${LONE_CALLS} calls one after the other, median of a round. The bare relay hands bytes on unread: the floor for any door in Node.`,
       ...machineNotes(),
     ],
   };
@@ -70,7 +70,8 @@ export async function benchUnary(options: BenchOptions): Promise<Report> {
 
 async function startSides(cluster: EtcdCluster, stack: AsyncDisposableStack): Promise<Side[]> {
   const endpoint = cluster.endpoints[0] ?? "";
-  const [proxyPort = 0, gatewayPort = 0, ourProxyPort = 0, ourGatewayPort = 0] = await findFreePorts(4);
+  const [proxyPort = 0, gatewayPort = 0, ourProxyPort = 0, ourGatewayPort = 0, relayPort = 0] =
+    await findFreePorts(5);
   const start = async (
     name: string,
     port: number,
@@ -90,9 +91,17 @@ async function startSides(cluster: EtcdCluster, stack: AsyncDisposableStack): Pr
   const app = (folder: string): string[] => [join(root, "apps", folder, "src", "main.ts"), "start"];
   const node = process.execPath;
   const { etcd } = cluster.binary;
+  const etcdPort = Number(endpoint.split(":")[1]);
+  const relay = startProgram(node, [
+    join(import.meta.dirname, "..", "servers", "byte-relay.ts"),
+    String(relayPort),
+    String(etcdPort),
+  ]);
+  stack.use(relay);
+  await relay.waitForLine("relay listens");
   const noAdvertise = "--advertise-client-url=";
   return [
-    { name: "direct", port: Number(endpoint.split(":")[1]) },
+    { name: "direct", port: etcdPort },
     await start("etcd grpc-proxy", proxyPort, "started gRPC proxy", etcd, [
       "grpc-proxy",
       "start",
@@ -110,6 +119,7 @@ async function startSides(cluster: EtcdCluster, stack: AsyncDisposableStack): Pr
       node,
       app("tcp-gateway"),
     ),
+    { name: "a bare relay in Node", port: relayPort, pid: relay.pid },
   ];
 }
 
