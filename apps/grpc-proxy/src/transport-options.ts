@@ -30,11 +30,12 @@ export function toServerOptions(
   counters: TransportCounters,
 ): Pick<
   ServerOptions<ClientState>,
-  "http1" | "counters" | "maxConcurrentStreams" | "keepalive" | "pingPolicy" | "createData"
+  "http1" | "counters" | "limits" | "maxConcurrentStreams" | "keepalive" | "pingPolicy" | "createData"
 > {
   return {
     http1,
     counters,
+    limits: { maxReceiveMessageBytes: largestRequest(config.maxSendBytes) },
     maxConcurrentStreams: config.maxConcurrentStreams,
     keepalive: {
       timeMs: config.grpcKeepaliveInterval,
@@ -44,4 +45,14 @@ export function toServerOptions(
     pingPolicy: { minTimeMs: config.grpcKeepaliveMinTime, permitWithoutStreams: false },
     createData: () => new ClientState(),
   };
+}
+
+/**
+ * What a client may send at all, before it is looked at: grpc-go's default, or what etcd takes beside a request of the
+ * size that is allowed. Between that size and this one the answer is etcd's (3), past this one grpc-go's (8).
+ */
+function largestRequest(maxSendBytes: number): number {
+  const defaultBytes = 4 * 1024 * 1024;
+  const overheadBytes = 512 * 1024;
+  return maxSendBytes > 0 ? Math.max(defaultBytes, maxSendBytes + overheadBytes) : 0x7fff_ffff;
 }

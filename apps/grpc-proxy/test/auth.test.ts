@@ -76,7 +76,7 @@ describe.each(await findEtcdBinaries())("with auth on, before etcd $version", (b
   it("rule 12: a refused renewal of one user ends nobody else's stream", async () => {
     await using client = new LeaseClient(doors.proxied);
     const bob = client.keepAlive(["token", token("bob")]);
-    expect(await bob.renew(leaseId)).toBe(600n);
+    expect(await bob.renew(leaseId)).toBeGreaterThanOrEqual(598n);
     const nobody = client.keepAlive();
     const alice = client.keepAlive(["token", token("alice")]);
     nobody.send(leaseId);

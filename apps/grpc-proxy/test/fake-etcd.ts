@@ -6,21 +6,52 @@ export interface FakeEtcd extends AsyncDisposable {
   readonly address: string;
   /** Every call it saw, status probes left out. */
   readonly calls: ServerCall[];
+  /** Resolves once the second status probe has come: the answer to the first has been read then. */
+  readonly probed: Promise<void>;
 }
 
-/** Starts one. `onCall` returns the sink of a call; status probes are answered as a healthy member would. */
-export async function startFakeEtcd(onCall: (call: ServerCall) => Partial<ServerSink>): Promise<FakeEtcd> {
+/**
+ * Starts one. `onCall` returns the sink of a call; status probes are answered as a healthy member would, that leads itself
+ * and is of this version.
+ */
+export async function startFakeEtcd(
+  onCall: (call: ServerCall) => Partial<ServerSink>,
+  version = "3.6.0",
+): Promise<FakeEtcd> {
   const calls: ServerCall[] = [];
+  const probed = Promise.withResolvers<void>();
+  let probes = 0;
+  // header { member_id: 1 }, version, leader: 1
+  const healthy = Buffer.from([
+    0x0a,
+    0x02,
+    0x10,
+    0x01,
+    0x12,
+    version.length,
+    ...Buffer.from(version),
+    0x20,
+    0x01,
+  ]);
   const server = new Server<unknown>({
     createData: () => undefined,
     onCall: (call) => {
-      if (call.path === "/etcdserverpb.Maintenance/Status") return answerWith(healthy);
+      if (call.path === "/etcdserverpb.Maintenance/Status") {
+        probes++;
+        if (probes > 1) probed.resolve();
+        return answerWith(healthy);
+      }
       calls.push(call);
       return { ...ignore, ...onCall(call) };
     },
   });
   const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
-  return { address: `127.0.0.1:${port}`, calls, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  return {
+    address: `127.0.0.1:${port}`,
+    calls,
+    probed: probed.promise,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
 }
 
 /** A listener that hands every connection to the test. */
@@ -55,6 +86,3 @@ export function answerWith(payload: Uint8Array): ServerSink {
 }
 
 const ignore: ServerSink = { onMessage: () => {}, onHalfClose: () => {}, onCancel: () => {} };
-
-// header { member_id: 1 }, leader: 1
-const healthy = Uint8Array.from([0x0a, 0x02, 0x10, 0x01, 0x20, 0x01]);

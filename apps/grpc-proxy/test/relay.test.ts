@@ -1,8 +1,11 @@
 import { once } from "node:events";
-import { ErrorCode, StatusCode } from "@etcd-edge/transport";
+import { fromBinary, MemberListResponseSchema } from "@etcd-edge/proto";
+import { CallError, ErrorCode, StatusCode } from "@etcd-edge/transport";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
+import { EtcdClient } from "./etcd-client.ts";
 import { answerWith, startFakeEtcd, startRawServer } from "./fake-etcd.ts";
+import { LeaseClient } from "./lease-client.ts";
 import { type ByteClient, createByteClient, startProxy } from "./proxy-under-test.ts";
 
 interface UnaryResult {
@@ -141,6 +144,23 @@ describe("the relay", () => {
     expect((await call(client, "put", Buffer.alloc(100))).answer).toEqual(answer);
   });
 
+  it("answers 8 in grpc-go's words for a request that no etcd would take, and lets the flag raise what that is", async () => {
+    await using etcd = await startFakeEtcd(() => answerWith(answer));
+    const size = 5 * 1024 * 1024;
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    using client = createByteClient(proxy.address.port);
+    expect((await call(client, "put", Buffer.alloc(size))).error).toMatchObject({
+      code: 8,
+      details: `grpc: received message larger than max (${size} vs. 4194304)`,
+    });
+    expect(etcd.calls).toHaveLength(0);
+    await using wide = await startProxy({ endpoints: [etcd.address], maxSendBytes: 2 * size });
+    using wideClient = createByteClient(wide.address.port);
+    // The fake has grpc-go's default itself: its refusal shows that the request got there.
+    expect((await call(wideClient, "put", Buffer.alloc(size))).error).toMatchObject({ code: 8 });
+    expect(etcd.calls).toHaveLength(1);
+  });
+
   it("answers 8 in grpc-go's words for an answer over --max-recv-bytes", async () => {
     await using etcd = await startFakeEtcd(() => answerWith(Buffer.alloc(2_000)));
     await using proxy = await startProxy({
@@ -257,7 +277,88 @@ async function startFakeEtcdAt(address: string): Promise<AsyncDisposable> {
   return server;
 }
 
+describe("rule 36: one credential", () => {
+  it("is chosen as etcd chooses, and alone goes on", async () => {
+    await using etcd = await startFakeEtcd(() => answerWith(answer));
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
+    const authorizations = ["authorization", "Bearer first", "authorization", "second"];
+    const tokens = ["token", "third", "token", "fourth"];
+    for (const metadata of [authorizations, [...authorizations, ...tokens]])
+      await client.channel.unaryCall("/etcdserverpb.KV/Range", metadata, request);
+    const credentials = etcd.calls.map((seen) => credentialsIn(seen.metadata));
+    expect(credentials).toEqual([
+      ["token", "first"],
+      ["token", "third"],
+    ]);
+  });
+});
+
+describe("rule 8: a client's call carries the client's credential or none", () => {
+  it("whatever others on the same connections carry, keepalives among them", async () => {
+    await using etcd = await startFakeEtcd((seen) => ({
+      onMessage: () => void seen.sendMessage(Buffer.from([0x10, 7, 0x18, 60])), // lease 7, 60 s
+      onHalfClose: () => seen.end(),
+    }));
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    await using known = new LeaseClient(`127.0.0.1:${proxy.address.port}`);
+    for (const metadata of [["token", "secret"], [], ["authorization", "Bearer other"], []]) {
+      const stream = known.keepAlive(metadata);
+      expect(await stream.renew(7n)).toBeGreaterThanOrEqual(59n);
+      stream.cancel();
+    }
+    // Each of the three got a stream of its own, and the second without a credential shared the first one's answer.
+    const credentials = etcd.calls.map((seen) => credentialsIn(seen.metadata));
+    expect(credentials).toEqual([["token", "secret"], [], ["token", "other"]]);
+  });
+});
+
+describe("rule 35: a local answer", () => {
+  const memberList = "/etcdserverpb.Cluster/MemberList";
+
+  it("is for requests that the schema knows; others are etcd's to answer", async () => {
+    await using etcd = await startFakeEtcd(() => answerWith(answer));
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
+    const linearizable = Buffer.from([0x08, 0x01]);
+    const { payload } = await client.channel.unaryCall(memberList, [], linearizable);
+    expect(fromBinary(MemberListResponseSchema, payload).members).toHaveLength(1);
+    expect(etcd.calls).toHaveLength(0);
+    const future = Buffer.from([0x08, 0x01, 0xf8, 0x3f, 0x01]);
+    expect(Buffer.from((await client.channel.unaryCall(memberList, [], future)).payload)).toEqual(answer);
+    expect(etcd.calls.map(({ path }) => path)).toEqual([memberList]);
+  });
+});
+
+function credentialsIn(metadata: readonly string[]): string[] {
+  const found: string[] = [];
+  for (let i = 0; i < metadata.length; i += 2) {
+    const name = metadata[i] ?? "";
+    if (name === "token" || name === "authorization") found.push(name, metadata[i + 1] ?? "");
+  }
+  return found;
+}
+
 describe("rule 13: requests that kill an etcd", () => {
+  it.each([
+    ["3.4.23", 3],
+    ["", 3],
+    ["3.5.0", 0],
+    ["4.0.0", 0],
+  ])("the alarm NONE before a member of version %j ends with code %i", async (version, code) => {
+    const alarmNone = Buffer.from([0x08, 0x01]); // ACTIVATE, of no alarm
+    await using etcd = await startFakeEtcd(() => answerWith(answer), version);
+    await using proxy = await startProxy({ endpoints: [etcd.address] });
+    await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
+    await etcd.probed;
+    const ended = await client.channel.unaryCall("/etcdserverpb.Maintenance/Alarm", [], alarmNone).then(
+      () => 0,
+      (error: unknown) => (error instanceof CallError ? error.code : error),
+    );
+    expect(ended).toBe(code);
+    expect(etcd.calls).toHaveLength(code === 0 ? 1 : 0);
+  });
+
   it("are answered as a newer etcd answers them, and reach no endpoint", async () => {
     await using etcd = await startFakeEtcd(() => answerWith(answer));
     await using proxy = await startProxy({ endpoints: [etcd.address] });

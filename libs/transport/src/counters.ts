@@ -6,6 +6,7 @@ export const counterHelp = {
   unknownProtocolConnections: "Connections closed because their first bytes were neither HTTP/2 nor HTTP/1.",
   connectionsRefused: "Connections closed on arrival because of the connection limit.",
   handshakeTimeouts: "Connections closed because TLS, the preface or SETTINGS did not come in time.",
+  settingsAckTimeouts: "Connections ended because our SETTINGS were not acknowledged in time.",
   tlsErrors: "TLS handshakes that failed.",
   connectFailures: "Attempts to connect that failed.",
   callsStarted: "Calls that began.",
@@ -40,6 +41,8 @@ export const counterHelp = {
   keepaliveTimeouts: "Connections ended because a keepalive PING was not answered.",
   agedConnections: "Connections drained because of their age.",
   pendingCallsRejected: "Outgoing calls failed because too many were waiting for a connection.",
+  pendingBytesExceeded:
+    "Outgoing calls failed because the messages of calls without a connection were too large together.",
 } as const;
 
 /** Plain numbers that only grow, except where a server or channel is asked to share them. */

@@ -1,8 +1,10 @@
 export { type BackoffOptions, defaultBackoff } from "./channel/backoff.ts";
-export { Channel, type ChannelOptions, type ChannelState, type UnaryAnswer } from "./channel/channel.ts";
+export { Channel } from "./channel/channel.ts";
+export type { ChannelOptions, ChannelState } from "./channel/channel-options.ts";
 export type { CallOptions, ClientCall, ClientSink } from "./channel/client-call.ts";
 export type { Endpoint } from "./channel/dial.ts";
 export { CallError, isSafeToResend, type Outcome, type Progress } from "./channel/outcome.ts";
+export type { UnaryAnswer } from "./channel/unary-call.ts";
 export { counterHelp, createCounters, type TransportCounters } from "./counters.ts";
 export type { CancelReason, Status } from "./grpc/call-types.ts";
 export { frameMessage } from "./grpc/frame-message.ts";

@@ -4,7 +4,13 @@ import { connect, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { HpackEncoder, Indexing } from "../src/hpack/encoder.ts";
 import { CLIENT_PREFACE, ErrorCode, FrameType, SettingId } from "../src/http2/constants.ts";
-import { Channel, type ConnectionLimits, type ServerOptions, type TransportCounters } from "../src/index.ts";
+import {
+  Channel,
+  type ConnectionLimits,
+  type Outcome,
+  type ServerOptions,
+  type TransportCounters,
+} from "../src/index.ts";
 import { startServer } from "./support/echo-server.ts";
 import {
   block,
@@ -18,6 +24,7 @@ import {
   rst,
   settings,
   u32,
+  unaryAnswer,
   unaryRequest,
   windowUpdate,
 } from "./support/frames.ts";
@@ -100,6 +107,13 @@ const floods: readonly Flood[] = [
     counter: "windowUpdateFloods",
   },
   {
+    what: "an answer drawn out by the byte",
+    limits: { windowUpdateFlood: slow },
+    settings: [[SettingId.initialWindowSize, 0]],
+    attack: Buffer.concat([unaryRequest(1, "x".repeat(1000)), times(30, () => windowUpdate(1, 1))]),
+    counter: "windowUpdateFloods",
+  },
+  {
     what: "many CONTINUATION frames",
     limits: { maxContinuationFrames: 3 },
     attack: Buffer.concat([
@@ -151,6 +165,19 @@ describe("floods end their connection with ENHANCE_YOUR_CALM, and their neighbou
     await using peer = await connectRaw(test.port);
     peer.send(attack, ping("stillup!"));
     await peer.frame("PING ACK", ({ flags, payload }) => flags === 1 && payload.toString() === "stillup!");
+  });
+
+  it("small windows given back for small messages are no flood, however many (grpc-go gives back what it got with each ping)", async () => {
+    await using test = await startServer({ limits: { windowUpdateFlood: slow } });
+    await using peer = await connectRaw(test.port);
+    for (let i = 0; i < 100; i++) {
+      peer.send(unaryRequest(i * 2 + 1));
+      await peer.trailers(i * 2 + 1);
+      peer.send(windowUpdate(0, 10));
+    }
+    peer.send(ping("stillup!"));
+    await peer.frame("PING ACK", ({ flags, payload }) => flags === 1 && payload.toString() === "stillup!");
+    expect(test.server.counters.windowUpdateFloods).toBe(0);
   });
 
   it("pings that measure what we send are no flood, however many (grpc-go, both as client and as server)", async () => {
@@ -419,6 +446,36 @@ describe("time limits", () => {
     expect(test.server.counters.handshakeTimeouts).toBe(1);
   });
 
+  it("SETTINGS that are never acknowledged end with SETTINGS_TIMEOUT", async () => {
+    await using test = await startServer({ limits: { settingsAckTimeoutMs: 50 } });
+    await using peer = await connectRaw(test.port, "nothing");
+    peer.send(Buffer.concat([CLIENT_PREFACE, frame(FrameType.settings, 0, 0)]));
+    expect(await peer.goawayCode()).toBe(ErrorCode.settingsTimeout);
+    expect(test.server.counters.settingsAckTimeouts).toBe(1);
+    expect(test.server.counters.handshakeTimeouts).toBe(0);
+  });
+
+  it("SETTINGS that are acknowledged may be as old as they like", async () => {
+    await using test = await startServer({
+      limits: { settingsAckTimeoutMs: 20, handshakeTimeoutMs: 60_000 },
+    });
+    await using peer = await connectRaw(test.port, "nothing");
+    peer.send(
+      Buffer.concat([
+        CLIENT_PREFACE,
+        frame(FrameType.settings, 0, 0),
+        frame(FrameType.settings, 1, 0),
+        ping(),
+      ]),
+    );
+    await peer.frameOf(FrameType.ping, 0);
+    const [connection] = test.server.connections;
+    // What the server's heartbeat does, half a minute later.
+    connection?.tick(performance.now() + 30_000);
+    expect(connection?.state.t).toBe("open");
+    expect(test.server.counters.settingsAckTimeouts).toBe(0);
+  });
+
   it("a header block that is never finished ends with ENHANCE_YOUR_CALM", async () => {
     await using test = await startServer({ limits: fast });
     await using peer = await connectRaw(test.port);
@@ -518,6 +575,67 @@ describe("limits of a channel", () => {
     });
     peer.send(rst(1, ErrorCode.cancel));
     await expect(first).rejects.toMatchObject({ code: 1 });
+  });
+
+  it("calls that wait may hold so many bytes together: 8 for the one that goes over", async () => {
+    // It takes the connection and says nothing, so that calls wait.
+    await using silent = createServer((socket) => socket.resume());
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const address = silent.address();
+    await using channel = new Channel({
+      endpoint: { host: "127.0.0.1", port: typeof address === "object" ? (address?.port ?? 0) : 0 },
+      maxPendingBytes: 1000,
+    });
+    const open = (): { call: ReturnType<Channel["open"]>; ended: Promise<Outcome> } => {
+      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      const call = channel.open("/a/b", [], {}, { onMessage: () => {}, onEnd: resolve });
+      return { call, ended: promise };
+    };
+    const first = open();
+    first.call.sendMessage(Buffer.alloc(900));
+    // One may pass the limit: else a message larger than it could never be sent.
+    first.call.sendMessage(Buffer.alloc(900));
+    const second = open();
+    expect(second.call.sendMessage(Buffer.alloc(1))).toBe(false);
+    expect(await second.ended).toMatchObject({ code: 8, progress: "notSent" });
+    expect(channel.counters.pendingBytesExceeded).toBe(1);
+    // What an ended call held is free again.
+    first.call.cancel();
+    const third = open();
+    third.call.sendMessage(Buffer.alloc(900));
+    expect(third.call.isEnded).toBe(false);
+    expect(channel.counters.pendingBytesExceeded).toBe(1);
+  });
+
+  it("a server may give back small windows for small calls, however many (etcd does)", async () => {
+    await using server = await RawServer.listen([]);
+    await using channel = new Channel({
+      endpoint: { host: "127.0.0.1", port: server.port },
+      limits: { windowUpdateFlood: slow },
+    });
+    let peer: RawPeer | undefined;
+    for (let streamId = 1; streamId < 200; streamId += 2) {
+      const call = channel.unaryCall("/a/b", [], Buffer.from("x"));
+      peer ??= await server.next();
+      await peer.frameOf(FrameType.data, streamId);
+      peer.send(windowUpdate(0, 6), unaryAnswer(streamId));
+      await call;
+    }
+    expect(channel.counters.windowUpdateFloods).toBe(0);
+  });
+
+  it("a server that never acknowledges our SETTINGS is left", async () => {
+    await using server = await RawServer.listen([]);
+    await using channel = new Channel({
+      endpoint: { host: "127.0.0.1", port: server.port },
+      limits: { settingsAckTimeoutMs: 50 },
+    });
+    const call = channel.unaryCall("/a/b", [], Buffer.from("x"));
+    const peer = await server.next();
+    await expect(call).rejects.toMatchObject({ code: 14 });
+    expect(await peer.goawayCode()).toBe(ErrorCode.settingsTimeout);
+    expect(channel.counters.settingsAckTimeouts).toBe(1);
   });
 
   it("opens more connections when it may, and uses room as it comes", async () => {

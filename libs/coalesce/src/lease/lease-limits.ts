@@ -27,7 +27,7 @@ export const defaultLeaseLimits: LeaseBookLimits = {
   maxStreams: { sound: 4, doubtful: 2, total: 8 },
   maxInAir: 64,
   maxShareMs: 1_000,
-  maxWaitMs: 5_000,
+  maxWaitMs: 7_000, // as long as etcd itself waits for its leader
   stuckForMs: 10_000,
   shunMs: 5_000,
   idleMs: 10_000,

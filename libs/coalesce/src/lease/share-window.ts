@@ -10,7 +10,7 @@ export interface GrantedTtl {
 const sharedPart = 1 / 6;
 
 /** How long after it was sent a renewal may answer for others. 0 where it never may. */
-export function shareWindowMs(ttlSeconds: number, maxWindowMs: number): number {
+function shareWindowMs(ttlSeconds: number, maxWindowMs: number): number {
   return Math.min(maxWindowMs, ttlSeconds * 1000 * sharedPart);
 }
 

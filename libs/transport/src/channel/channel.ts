@@ -1,63 +1,16 @@
-import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import { createCounters, type TransportCounters } from "../counters.ts";
-import { NO_METADATA, type RawMetadata } from "../grpc/metadata.ts";
+import type { RawMetadata } from "../grpc/metadata.ts";
 import { StatusCode } from "../grpc/status.ts";
-import { Heartbeat } from "../http2/heartbeat.ts";
-import type { KeepaliveOptions } from "../http2/keepalive.ts";
 import { type ConnectionLimits, channelLimits } from "../http2/limits.ts";
 import { type BackoffOptions, backoffMs, defaultBackoff } from "./backoff.ts";
+import type { ChannelOptions, ChannelState } from "./channel-options.ts";
 import { type CallOptions, type CallOwner, ClientCall, type ClientSink } from "./client-call.ts";
 import { ClientConnection, type ClientConnectionOptions } from "./client-connection.ts";
+import { ConnectionPool } from "./connection-pool.ts";
 import { authorityOf, dial, type Endpoint } from "./dial.ts";
-import { CallError } from "./outcome.ts";
+import { type UnaryAnswer, unaryCall } from "./unary-call.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
-
-/**
- *   idle ──call, connect()──► connecting ──SETTINGS──► ready ──last connection gone──► idle
- *    ▲                            │  ▲
- *    │                         failed └──timer, calls waiting──┐
- *    └──timer, nobody waits──transientFailure──────────────────┘          any ──close()──► shutdown
- */
-export type ChannelState =
-  | { readonly t: "idle" }
-  | { readonly t: "connecting" }
-  | { readonly t: "ready" }
-  | { readonly t: "transientFailure"; readonly message: string }
-  | { readonly t: "shutdown" };
-
-/** What a channel is made of. All durations in milliseconds. */
-export interface ChannelOptions {
-  readonly endpoint: Endpoint;
-  /** TLS if given; ALPN is set here, and a server that does not choose h2 is refused. */
-  readonly tls?: TlsConnectionOptions | (() => TlsConnectionOptions);
-  /** `:authority`; by default from the endpoint. */
-  readonly authority?: string;
-  readonly userAgent?: string;
-  /** More connections are opened when the server's stream limit is reached; 1 by default. */
-  readonly maxConnections?: number;
-  /** From dialling to the server's SETTINGS; 10 s by default. */
-  readonly connectTimeoutMs?: number;
-  readonly backoff?: Partial<BackoffOptions>;
-  readonly keepalive?: Partial<KeepaliveOptions>;
-  readonly limits?: Partial<ConnectionLimits>;
-  /** Calls that may wait for a connection or for room on one; further ones end with 8. 10,000 by default. */
-  readonly maxPendingCalls?: number;
-  /** How long a call may wait for room on connections that are full; 30 s by default, then 14. */
-  readonly maxPendingMs?: number;
-  readonly counters?: TransportCounters;
-  readonly onState?: (state: ChannelState, channel: Channel) => void;
-  /** A sink threw; its call was cancelled. By default the error is thrown where it ends the process. */
-  readonly onSinkError?: (error: unknown) => void;
-}
-
-/** Answer to a unary call. */
-export interface UnaryAnswer {
-  readonly payload: Buffer;
-  readonly headers: RawMetadata;
-  readonly trailers: RawMetadata;
-}
 
 /** Keeps connections to one server and makes calls on them. */
 export class Channel implements CallOwner, AsyncDisposable {
@@ -66,9 +19,8 @@ export class Channel implements CallOwner, AsyncDisposable {
   readonly #options: ChannelOptions;
   readonly #connectionOptions: ClientConnectionOptions;
   readonly #backoff: BackoffOptions;
-  readonly #heartbeat: Heartbeat;
-  readonly #connections = new Set<ClientConnection>();
-  readonly #waiting = new WaitingCalls(() => this.#describe());
+  readonly #connections: ConnectionPool;
+  readonly #waiting: WaitingCalls;
   #state: ChannelState = { t: "idle" };
   /** The socket of the attempt under way, and how to give it up. */
   #attempt: { readonly socket: Socket; readonly timer: NodeJS.Timeout } | undefined = undefined;
@@ -82,17 +34,11 @@ export class Channel implements CallOwner, AsyncDisposable {
     this.#options = options;
     this.endpoint = options.endpoint;
     this.counters = options.counters ?? createCounters();
+    this.#waiting = new WaitingCalls(options.maxPendingBytes ?? 64 * 1024 * 1024, () => this.#describe());
     this.#backoff = { ...defaultBackoff, ...options.backoff };
     const limits: ConnectionLimits = { ...channelLimits, ...options.limits };
     const keepalive = { timeMs: 0, timeoutMs: 20_000, withoutStreams: false, ...options.keepalive };
-    this.#heartbeat = new Heartbeat(
-      Math.min(
-        limits.handshakeTimeoutMs,
-        limits.writeStallTimeoutMs || Number.POSITIVE_INFINITY,
-        keepalive.timeMs || Number.POSITIVE_INFINITY,
-        keepalive.timeoutMs,
-      ),
-    );
+    this.#connections = new ConnectionPool(limits, keepalive);
     this.#connectionOptions = {
       limits,
       keepalive,
@@ -117,9 +63,7 @@ export class Channel implements CallOwner, AsyncDisposable {
 
   /** Calls open on connections, and calls waiting for one. */
   get load(): { readonly active: number; readonly waiting: number } {
-    let active = 0;
-    for (const connection of this.#connections) active += connection.streams.size;
-    return { active, waiting: this.#waiting.size };
+    return { active: this.#connections.activeCalls, waiting: this.#waiting.size };
   }
 
   /**
@@ -129,7 +73,7 @@ export class Channel implements CallOwner, AsyncDisposable {
    */
   open(path: string, metadata: RawMetadata, options: CallOptions, sink: ClientSink): ClientCall {
     const call = new ClientCall(this, path, metadata, options, sink);
-    const connection = this.#pick();
+    const connection = this.#connections.pick();
     if (connection !== undefined && this.#start(connection, call)) return call;
     this.#wait(call);
     return call;
@@ -142,31 +86,7 @@ export class Channel implements CallOwner, AsyncDisposable {
     payload: Uint8Array,
     options: CallOptions = {},
   ): Promise<UnaryAnswer> {
-    return new Promise((resolve, reject) => {
-      let answer: Buffer | undefined;
-      let messages = 0;
-      let headers: RawMetadata = NO_METADATA;
-      const call = this.open(path, metadata, options, {
-        onHeaders: (received) => {
-          headers = received;
-        },
-        onMessage: (received) => {
-          answer = received;
-          messages++;
-        },
-        onEnd: (outcome) => {
-          if (outcome.code !== StatusCode.ok) {
-            reject(new CallError(outcome));
-          } else if (answer === undefined || messages !== 1) {
-            const message = `unary call was answered with ${messages} messages`;
-            reject(new CallError({ ...outcome, code: StatusCode.internal, message }));
-          } else {
-            resolve({ payload: answer, headers, trailers: outcome.metadata });
-          }
-        },
-      });
-      call.sendMessage(payload, true);
-    });
+    return unaryCall((sink) => this.open(path, metadata, options, sink), payload);
   }
 
   /** Connects without a call, if there is no connection and none under way. */
@@ -177,7 +97,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   /** Stops: waiting calls fail with 14, open ones may end until `graceMs` is over. */
   async close(graceMs: number): Promise<void> {
     this.#shutDown();
-    for (const connection of [...this.#connections]) connection.retire();
+    this.#connections.retireAll();
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -195,7 +115,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   /** Ends everything now. */
   destroy(): void {
     this.#shutDown();
-    for (const connection of [...this.#connections]) connection.destroy("channel was closed");
+    this.#connections.destroyAll("channel was closed");
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -211,15 +131,6 @@ export class Channel implements CallOwner, AsyncDisposable {
   }
 
   // ---- calls ----
-
-  #pick(): ClientConnection | undefined {
-    let best: ClientConnection | undefined;
-    for (const connection of this.#connections) {
-      if (connection.hasRoom && (best === undefined || connection.streams.size < best.streams.size))
-        best = connection;
-    }
-    return best;
-  }
 
   /** Starts the call unless its time is spent (rule 43). */
   #start(connection: ClientConnection, call: ClientCall): boolean {
@@ -271,6 +182,12 @@ export class Channel implements CallOwner, AsyncDisposable {
     this.#waiting.delete(call);
   }
 
+  admitPending(call: ClientCall, bytes: number): boolean {
+    if (this.#waiting.admit(call, bytes)) return true;
+    this.counters.pendingBytesExceeded++;
+    return false;
+  }
+
   onSinkError(error: unknown): void {
     const { onSinkError } = this.#options;
     if (onSinkError !== undefined) {
@@ -285,7 +202,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   #startWaiting(): void {
     if (this.#waiting.size === 0) return;
     this.#waiting.offer((call) => {
-      const connection = this.#pick();
+      const connection = this.#connections.pick();
       if (connection === undefined) return "noRoom";
       return this.#start(connection, call) ? "started" : "notYet";
     });
@@ -343,14 +260,6 @@ export class Channel implements CallOwner, AsyncDisposable {
       keepalive: { ...keepalive, timeMs: keepalive.timeMs * this.#pingSlowdown },
     });
     this.#connections.add(connection);
-    this.#heartbeat.add(connection);
-    socket.on("data", (chunk: Buffer) => connection.read(chunk));
-    socket.once("end", () => connection.onSocketClosed("server closed the connection"));
-    let failure = "connection lost";
-    socket.on("error", (error: Error) => {
-      failure = `connection lost: ${error.message}`;
-    });
-    socket.once("close", () => connection.onSocketClosed(failure));
   }
 
   #onReady(connection: ClientConnection): void {
@@ -373,8 +282,6 @@ export class Channel implements CallOwner, AsyncDisposable {
 
   #onClosed(connection: ClientConnection, reason: string): void {
     this.#connections.delete(connection);
-    this.#heartbeat.delete(connection);
-    connection.socket.destroySoon();
     if (this.#endAttempt(connection.socket)) this.#onAttemptFailed(reason);
     else this.#afterLoss();
     if (this.#connections.size > 0) return;
@@ -383,10 +290,7 @@ export class Channel implements CallOwner, AsyncDisposable {
 
   /** A connection closed, or takes no more calls. */
   #afterLoss(): void {
-    if (this.#state.t !== "ready") return;
-    for (const connection of this.#connections) {
-      if (connection.isEstablished && !connection.isGoingAway) return;
-    }
+    if (this.#state.t !== "ready" || this.#connections.isUsable) return;
     this.#setState({ t: "idle" });
     if (this.#waiting.size > 0) this.#dial();
   }

@@ -25,6 +25,8 @@ export interface ClientSink {
 export interface CallOwner {
   /** A call that was waiting for a connection is over. */
   onPendingEnded(call: ClientCall): void;
+  /** A call that waits for a connection asks to hold message bytes. False: over the budget, the call must end. */
+  admitPending(call: ClientCall, bytes: number): boolean;
   onSinkError(error: unknown): void;
 }
 
@@ -245,6 +247,10 @@ export class ClientCall extends GrpcStream implements Expirable {
   readonly #onAbort = (): void => {
     this.cancel();
   };
+
+  protected override admitUnconnected(bytes: number): boolean {
+    return this.#owner.admitPending(this, bytes);
+  }
 
   #progress(): Progress {
     if (this.#outcome !== undefined) return "answered";

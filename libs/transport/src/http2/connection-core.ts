@@ -334,6 +334,9 @@ export abstract class ConnectionCore implements OutboundOwner {
     if (!this.isEstablished && now - this.#openedAt > limits.handshakeTimeoutMs) {
       counters.handshakeTimeouts++;
       this.fail(ErrorCode.settingsTimeout, "no SETTINGS in time");
+    } else if (this.#isAckOverdue(now)) {
+      counters.settingsAckTimeouts++;
+      this.fail(ErrorCode.settingsTimeout, "SETTINGS were not acknowledged in time");
     } else if (this.headerBlockAgeMs(now) > limits.headerTimeoutMs) {
       counters.continuationFloods++;
       this.fail(ErrorCode.enhanceYourCalm, "header block unfinished for too long");
@@ -355,6 +358,12 @@ export abstract class ConnectionCore implements OutboundOwner {
       this.resetStream(stream, ErrorCode.enhanceYourCalm);
       stream.onStreamError(ErrorCode.enhanceYourCalm, "peer grants no window");
     }
+  }
+
+  /** Until the peer knows our SETTINGS, its windows and ours may differ: that must not last (RFC 9113, 6.5.3). */
+  #isAckOverdue(now: number): boolean {
+    const { settingsAckTimeoutMs } = this.limits;
+    return settingsAckTimeoutMs > 0 && !this.peerKnowsSettings && now - this.#openedAt > settingsAckTimeoutMs;
   }
 
   #isWriteStalled(now: number): boolean {

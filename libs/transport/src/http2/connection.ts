@@ -238,7 +238,8 @@ export abstract class Connection extends ConnectionCore implements FrameHandler 
   #onWindowUpdate(streamId: number, buffer: Buffer, start: number, length: number): void {
     if (length !== 4) throw new Http2Error(ErrorCode.frameSizeError, "WINDOW_UPDATE is not 4 bytes");
     const increment = readU31(buffer, start);
-    this.floods.onWindowUpdate(increment);
+    const stream = streamId === 0 ? undefined : this.streams.get(streamId);
+    this.floods.onWindowUpdate(increment, (stream ?? this.out).sendWindow, this.out.callFrames);
     if (streamId === 0) {
       if (increment === 0) throw new Http2Error(ErrorCode.protocolError, "WINDOW_UPDATE of 0");
       this.out.sendWindow += increment;
@@ -248,7 +249,6 @@ export abstract class Connection extends ConnectionCore implements FrameHandler 
       this.out.wake();
       return;
     }
-    const stream = this.streams.get(streamId);
     if (stream === undefined) {
       if (this.isIdle(streamId))
         throw new Http2Error(ErrorCode.protocolError, "WINDOW_UPDATE on an idle stream");

@@ -4,8 +4,10 @@ import { FloodGuard } from "./flood-guard.ts";
 import { Http2Error } from "./http2-error.ts";
 import type { ConnectionLimits } from "./limits.ts";
 
-/** A WINDOW_UPDATE below this counts, for it makes us send in crumbs. */
+/** A WINDOW_UPDATE below this may be a flood. */
 const TINY_INCREMENT = 32;
+/** A window below this is one that we wait for: grants by the byte then make us send in crumbs. */
+const AMPLE_WINDOW = 16 * 1024;
 
 /** What a peer may do only so often. Each method counts one deed and throws Http2Error when it was one too many. */
 export class FloodGuards {
@@ -16,6 +18,8 @@ export class FloodGuards {
   readonly #emptyFrames: FloodGuard;
   readonly #windowUpdates: FloodGuard;
   #callFramesAtPing = 0;
+  /** Tiny updates of ample windows so far. */
+  #returns = 0;
 
   constructor(limits: ConnectionLimits, counters: TransportCounters) {
     this.#counters = counters;
@@ -60,8 +64,20 @@ export class FloodGuards {
     throw new Http2Error(ErrorCode.enhanceYourCalm, "too many frames without use");
   }
 
-  onWindowUpdate(increment: number): void {
-    if (increment >= TINY_INCREMENT || this.#windowUpdates.take(performance.now())) return;
+  /**
+   * grpc-go gives back the connection's window, however little of it was used, with each PING by which it measures the
+   * path: a few bytes for every small call. While the window is ample, that many updates as we sent frames are no flood.
+   *
+   * @param window what there was before the update
+   * @param callFrames how many frames for calls we have sent so far
+   */
+  onWindowUpdate(increment: number, window: number, callFrames: number): void {
+    if (increment >= TINY_INCREMENT) return;
+    if (window >= AMPLE_WINDOW && this.#returns < callFrames) {
+      this.#returns++;
+      return;
+    }
+    if (this.#windowUpdates.take(performance.now())) return;
     this.#counters.windowUpdateFloods++;
     throw new Http2Error(ErrorCode.enhanceYourCalm, "too many tiny WINDOW_UPDATE frames");
   }

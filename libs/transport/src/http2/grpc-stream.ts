@@ -122,11 +122,10 @@ export abstract class GrpcStream {
   #enqueue(prefix: Uint8Array, head: Uint8Array, body: Uint8Array, end: boolean): boolean {
     const connection = this.connection;
     const bytes = prefix.length + head.length + body.length;
-    if (connection !== undefined && !connection.admitQueued(bytes)) {
-      this.failLocally(
-        StatusCode.resourceExhausted,
-        "too many bytes are waiting to be sent on this connection",
-      );
+    const isAdmitted = connection?.admitQueued(bytes) ?? this.admitUnconnected(bytes);
+    if (!isAdmitted) {
+      const where = connection === undefined ? "without a connection" : "on this connection";
+      this.failLocally(StatusCode.resourceExhausted, `too many bytes are waiting to be sent ${where}`);
       return false;
     }
     this.queue ??= new SendQueue();
@@ -138,6 +137,11 @@ export abstract class GrpcStream {
     const writable = !end && this.writable;
     this.#wantsDrain = !writable;
     return writable;
+  }
+
+  /** Asks to hold bytes while the stream has no connection. */
+  protected admitUnconnected(_bytes: number): boolean {
+    return true;
   }
 
   /** How long queued bytes have found no window, up to `now`. */

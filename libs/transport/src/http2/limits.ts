@@ -12,6 +12,8 @@ export interface ConnectionLimits {
   readonly headerTimeoutMs: number;
   /** From connecting to the peer's SETTINGS, TLS included. */
   readonly handshakeTimeoutMs: number;
+  /** From our SETTINGS to their acknowledgement (RFC 9113, 6.5.3), which later ends with SETTINGS_TIMEOUT; 0 waits for ever. */
+  readonly settingsAckTimeoutMs: number;
   /** SETTINGS_INITIAL_WINDOW_SIZE: what a stream may send while its consumer does not read. */
   readonly streamWindowBytes: number;
   /** Window of the connection; its credit is returned on receipt (rule 40). */
@@ -37,7 +39,7 @@ export interface ConnectionLimits {
   readonly pingFlood: FloodLimit;
   /** DATA without data, PRIORITY, unknown types, frames on closed streams. */
   readonly emptyFrameFlood: FloodLimit;
-  /** WINDOW_UPDATE frames that grant next to nothing. */
+  /** WINDOW_UPDATE frames that grant next to nothing: where we wait for window, or more of them than we sent frames. */
   readonly windowUpdateFlood: FloodLimit;
 }
 
@@ -48,6 +50,7 @@ export const serverLimits: ConnectionLimits = {
   maxContinuationFrames: 8,
   headerTimeoutMs: 10_000,
   handshakeTimeoutMs: 10_000,
+  settingsAckTimeoutMs: 10_000,
   streamWindowBytes: 65_535,
   connectionWindowBytes: 1024 * 1024,
   maxReceiveMessageBytes: 4 * 1024 * 1024,

@@ -103,6 +103,7 @@ export class Server<C = unknown> implements AsyncDisposable {
     this.#heartbeat = new Heartbeat(
       shortest([
         limits.handshakeTimeoutMs,
+        limits.settingsAckTimeoutMs,
         limits.headerTimeoutMs,
         limits.writeStallTimeoutMs,
         limits.streamStallTimeoutMs,

@@ -100,6 +100,7 @@ const clientTarget: Target = (input) => {
   const codes: number[] = [];
   const owner: CallOwner = {
     onPendingEnded: () => {},
+    admitPending: () => true,
     onSinkError: (error) => {
       throw error;
     },

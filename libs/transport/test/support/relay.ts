@@ -1,7 +1,9 @@
 import type { Channel, ServerCall, ServerSink } from "../../src/index.ts";
 
 /** The smallest proxy: every call goes upstream as it is, with backpressure, cancellation and deadline both ways. */
-export function relayTo(channel: Channel): (call: ServerCall<undefined>) => ServerSink<undefined> {
+export function relayTo(
+  channel: Pick<Channel, "open">,
+): (call: ServerCall<undefined>) => ServerSink<undefined> {
   return (call) => {
     const { deadlineAt } = call;
     const upstream = channel.open(call.path, call.metadata, deadlineAt === undefined ? {} : { deadlineAt }, {

@@ -44,7 +44,7 @@ for (let i = 0; i < connections; i++) {
   });
   const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
   const ping = Buffer.concat([header(8, 6, 0, 0), Buffer.from("all-sent")]);
-  socket.write(Buffer.concat([preface, header(0, 4, 0, 0), ...calls, ping]));
+  socket.write(Buffer.concat([preface, header(0, 4, 0, 0), header(0, 4, 1, 0), ...calls, ping]));
   await isPonged;
 }
 process.send?.({ sockets: sockets.length });

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { Channel } from "@etcd-edge/transport";
+import { watchLoop } from "../loop-pause.ts";
 import { readMemory } from "../memory.ts";
 
 /*
@@ -16,18 +17,20 @@ const bodies = [0, 20, 100, 1000, 65_536].map((bytes) => Buffer.alloc(bytes, 1))
 const channel = new Channel({ endpoint: { host: "127.0.0.1", port }, maxConnections: 4 });
 const sink = {
   onMessage: (): void => {},
-  onEnd: ({ code, message }: { code: number; message: string }): void => {
+  onEnd: ({ code, message, progress }: { code: number; message: string; progress: string }): void => {
     if (code === 0) counts.ok++;
     else if (code === 1) counts.cancelled++;
     else {
       counts.failed++;
-      const kind = `${code} ${message}`;
+      // "notSent": it never left this process. "sent": the server, or the way there and back, held it.
+      const kind = `${code} ${message} (${progress})`;
       failures[kind] ??= { count: 0, firstAtMs: Math.round(performance.now() - started) };
       failures[kind].count++;
     }
   },
 };
 
+const longestPauseMs = watchLoop();
 let made = 0;
 const started = performance.now();
 setInterval(() => {
@@ -47,4 +50,18 @@ setInterval(() => {
   }
 }, TICK_MS);
 
-process.on("message", () => process.send?.({ ...counts, failures, ...readMemory() }));
+process.on("message", () => {
+  const { callsStarted, callsEnded } = channel.counters;
+  const { active, waiting } = channel.load;
+  const pauseMs = longestPauseMs();
+  process.send?.({
+    ...counts,
+    failures,
+    pauseMs,
+    active,
+    waiting,
+    callsStarted,
+    callsEnded,
+    ...readMemory(),
+  });
+});

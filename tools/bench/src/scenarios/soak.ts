@@ -13,14 +13,19 @@ export async function benchSoak({ seconds }: BenchOptions): Promise<Report> {
   await using server = startChild("servers/transport.ts");
   const { port } = (await server.ask()) as { port: number };
   await using client = startChild("load/soak-worker.ts", [port, RATE].map(String));
+  const trouble: string[] = [];
   const memory = { server: [] as Memory[], client: [] as Memory[] };
+  const pauses: number[] = [];
   let counts = { ok: 0, cancelled: 0, failed: 0, failures: {} };
   for (let sample = 0; sample < SAMPLES; sample++) {
     await new Promise((resolve) => setTimeout(resolve, (seconds * 1000) / SAMPLES));
-    const ofClient = (await client.ask("memory")) as Memory & typeof counts;
-    memory.server.push((await server.ask("memory")) as Memory);
+    const ofClient = (await client.ask("memory")) as ClientState & typeof counts;
+    const ofServer = (await server.ask("memory")) as EndState;
+    memory.server.push(ofServer);
     memory.client.push(ofClient);
+    if (ofClient.failed > counts.failed) trouble.push(describeTrouble(sample, ofClient, ofServer));
     counts = ofClient;
+    pauses.push(Math.max(ofClient.pauseMs, ofServer.pauseMs));
   }
   return {
     suite: "soak",
@@ -33,9 +38,33 @@ export async function benchSoak({ seconds }: BenchOptions): Promise<Report> {
     notes: [
       `${RATE} calls a second for ${seconds} s: 0 to 64 KiB, with deadlines, one in a hundred cancelled. Memory every ${seconds / SAMPLES} s.`,
       `${counts.ok} answered, ${counts.cancelled} cancelled, ${counts.failed} failed${counts.failed > 0 ? `: ${JSON.stringify(counts.failures)}` : ""}.`,
+      ...trouble,
+      `Longest pause of an event loop, of both ends: ${Math.max(...pauses)} ms.`,
       ...machineNotes(),
     ],
   };
+}
+
+interface EndState extends Memory {
+  /** Longest pause of the event loop since the sample before. */
+  readonly pauseMs: number;
+  readonly callsStarted: number;
+  readonly callsEnded: number;
+}
+
+interface ClientState extends EndState {
+  /** Calls on connections, and calls waiting for one. */
+  readonly active: number;
+  readonly waiting: number;
+}
+
+/** Who held the calls when some failed: pauses speak of a starved machine, open calls on one side alone of that side. */
+function describeTrouble(sample: number, client: ClientState, server: EndState): string {
+  return (
+    `Failures up to sample ${sample}: ${client.active} calls open and ${client.waiting} waiting at the client, ` +
+    `${server.callsStarted - server.callsEnded} open at the server; of ${client.callsStarted} calls sent ` +
+    `${server.callsStarted} had reached the server; longest pauses ${client.pauseMs} and ${server.pauseMs} ms.`
+  );
 }
 
 function memoryRows(side: string, samples: readonly Memory[]): Row[] {

@@ -1,8 +1,16 @@
+import { watchLoop } from "../loop-pause.ts";
 import { readMemory } from "../memory.ts";
 
-/** Answers the parent's questions: the first message is the port, then memory whenever asked. */
-export function reportToParent(port: number): void {
-  process.on("message", () => process.send?.(readMemory()));
+/**
+ * Answers the parent's questions: the first message is the port, then, whenever asked, memory, the longest pause of the
+ * loop since the last question, and what the server adds.
+ */
+export function reportToParent(port: number, more: () => object = () => ({})): void {
+  const longestPauseMs = watchLoop();
+  process.on("message", () => {
+    const pauseMs = longestPauseMs();
+    process.send?.({ pauseMs, ...more(), ...readMemory() });
+  });
   process.send?.({ port });
 }
 

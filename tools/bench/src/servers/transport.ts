@@ -17,4 +17,7 @@ const sink = {
   onCancel: (): void => {},
 };
 const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
-reportToParent(port);
+reportToParent(port, () => {
+  const { callsStarted, callsEnded } = server.counters;
+  return { callsStarted, callsEnded };
+});

@@ -1,0 +1,44 @@
+import { create, toBinary, WatchRequestSchema } from "@etcd-edge/proto";
+import { Channel } from "@etcd-edge/transport";
+
+/*
+ * Child process: opens watch streams on one key over a few connections and counts what comes, without reading it.
+ * Answers each message of its parent with its counts. Arguments: port, connections, streams.
+ */
+const [port = 0, connections = 1, streams = 1] = process.argv.slice(2).map(Number);
+const key = new TextEncoder().encode("bench");
+const request = toBinary(
+  WatchRequestSchema,
+  create(WatchRequestSchema, { requestUnion: { case: "createRequest", value: { key } } }),
+);
+const counts = { created: 0, events: 0, ended: 0, firstAtMs: 0, lastAtMs: 0 };
+
+for (let i = 0; i < connections; i++) {
+  const channel = new Channel({ endpoint: { host: "127.0.0.1", port } });
+  for (let j = i; j < streams; j += connections) open(channel);
+}
+
+function open(channel: Channel): void {
+  let isCreated = false;
+  const call = channel.open(
+    "/etcdserverpb.Watch/Watch",
+    [],
+    {},
+    {
+      onMessage: () => {
+        if (!isCreated) {
+          isCreated = true;
+          counts.created++;
+          return;
+        }
+        // One put is one response to each watch that keeps up; a response of several is not expected here.
+        counts.lastAtMs = performance.timeOrigin + performance.now();
+        if (counts.events++ === 0) counts.firstAtMs = counts.lastAtMs;
+      },
+      onEnd: () => counts.ended++,
+    },
+  );
+  call.sendMessage(request);
+}
+
+process.on("message", () => process.send?.(counts));

@@ -1,0 +1,203 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type EtcdCluster,
+  findEtcdBinaries,
+  findFreePorts,
+  startEtcdCluster,
+  startProgram,
+} from "@etcd-edge/testkit";
+import { Channel } from "@etcd-edge/transport";
+import { startChild } from "../child.ts";
+import { cpuSeconds } from "../process-cpu.ts";
+import { machineNotes, type Report, type Row } from "../report.ts";
+import { summarise } from "../stats.ts";
+import type { BenchOptions } from "./bench-options.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..", "..");
+/** PutRequest{key: "bench", value: 64 × "v"} by hand. */
+const put = Buffer.concat([
+  Buffer.of(0x0a, 5),
+  Buffer.from("bench"),
+  Buffer.of(0x12, 64),
+  Buffer.alloc(64, "v"),
+]);
+
+interface Load {
+  readonly streams: number;
+  readonly connections: number;
+  readonly puts: number;
+  /** Puts in the air together. */
+  readonly writers: number;
+  /** Whether etcd's own proxy is asked to do it too. */
+  readonly isCompared: boolean;
+}
+
+const loads: readonly Load[] = [
+  { streams: 1_000, connections: 10, puts: 1_000, writers: 4, isCompared: true },
+  { streams: 10_000, connections: 20, puts: 50, writers: 1, isCompared: true },
+  { streams: 100_000, connections: 10, puts: 20, writers: 1, isCompared: false },
+];
+
+interface Figures {
+  readonly rate: number;
+  readonly cpuUs: number;
+  readonly kilobytes: number;
+  readonly lost: number;
+  readonly writes: number;
+}
+
+/** Events of one key to very many watches: what etcd's proxy and ours make of it. */
+export async function benchWatch({ rounds }: BenchOptions): Promise<Report> {
+  const binary = (await findEtcdBinaries()).at(-1);
+  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+  await using cluster = await startEtcdCluster({ binary });
+  const rows: Row[] = [];
+  for (const load of loads) {
+    const ours: Figures[] = [];
+    const theirs: Figures[] = [];
+    for (let round = 0; round < rounds; round++) {
+      if (load.isCompared) theirs.push(await measure(cluster, load, "etcd grpc-proxy"));
+      ours.push(await measure(cluster, load, "etcd-edge grpc-proxy"));
+    }
+    rows.push(...toRows(load, ours, theirs));
+  }
+  return {
+    suite: "watch",
+    rows,
+    notes: [
+      `etcd ${binary.version}, one member, ${rounds} rounds, each with proxies of its own, one after the other. One watch per stream, all on one key.`,
+      "Events are counted by a process that reads messages and does not decode them. The rate is from the first event to the last, and is no more than the writes allow.",
+      "CPU is of the proxy, by /proc, per event delivered. Memory is resident memory of the idle proxy with all streams open, less what it was before.",
+      ...machineNotes(),
+    ],
+  };
+}
+
+async function measure(cluster: EtcdCluster, load: Load, side: string): Promise<Figures> {
+  const [port = 0] = await findFreePorts(1);
+  const isOurs = side.startsWith("etcd-edge");
+  const flags = [
+    `--listen-addr=127.0.0.1:${port}`,
+    `--endpoints=${cluster.endpoints[0]}`,
+    "--advertise-client-url=",
+  ];
+  await using program = isOurs
+    ? startProgram(process.execPath, [join(root, "apps", "grpc-proxy", "src", "main.ts"), "start", ...flags])
+    : startProgram(cluster.binary.etcd, ["grpc-proxy", "start", ...flags]);
+  await program.waitForLine("started gRPC proxy");
+  // One stream first: the first of everything is not what the others cost.
+  const first = startChild(join("load", "watch-worker.ts"), [String(port), "1", "1"]);
+  await until(first, ({ created }) => created === 1);
+  await first[Symbol.asyncDispose]();
+  const before = await residentBytes(program.pid);
+  await using worker = startChild(join("load", "watch-worker.ts"), [
+    String(port),
+    String(load.connections),
+    String(load.streams),
+  ]);
+  await until(worker, ({ created }) => created === load.streams);
+  await delay(1_000);
+  const idle = await residentBytes(program.pid);
+  const cpuBefore = await cpuSeconds(program.pid);
+  const started = performance.now();
+  await write(cluster, load);
+  const writes = load.puts / ((performance.now() - started) / 1000);
+  const expected = load.streams * load.puts;
+  const counts = await until(worker, ({ events }) => events >= expected, 30_000);
+  const seconds = Math.max(0.001, (counts.lastAtMs - counts.firstAtMs) / 1000);
+  return {
+    rate: counts.events / seconds,
+    cpuUs: (((await cpuSeconds(program.pid)) - cpuBefore) / Math.max(1, counts.events)) * 1e6,
+    kilobytes: (idle - before) / 1024 / load.streams,
+    lost: expected - counts.events,
+    writes,
+  };
+}
+
+interface Counts {
+  readonly created: number;
+  readonly events: number;
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+}
+
+/** Asks the worker until it says so, or nothing has come for `patienceMs`. */
+async function until(
+  worker: { ask(question: unknown): Promise<unknown> },
+  isEnough: (counts: Counts) => boolean,
+  patienceMs = 60_000,
+): Promise<Counts> {
+  let lastSeen = -1;
+  let since = performance.now();
+  for (;;) {
+    const counts = (await worker.ask({})) as Counts;
+    if (isEnough(counts)) return counts;
+    const seen = counts.created + counts.events;
+    if (seen !== lastSeen) since = performance.now();
+    lastSeen = seen;
+    if (performance.now() - since > patienceMs) return counts;
+    await delay(50);
+  }
+}
+
+async function write(cluster: EtcdCluster, { puts, writers }: Load): Promise<void> {
+  const [host = "", port = ""] = (cluster.endpoints[0] ?? "").split(":");
+  await using channel = new Channel({ endpoint: { host, port: Number(port) } });
+  let left = puts;
+  const writer = async (): Promise<void> => {
+    while (left-- > 0) await channel.unaryCall("/etcdserverpb.KV/Put", [], put);
+  };
+  await Promise.all(Array.from({ length: writers }, writer));
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Goals of design.md, section 8. */
+function toRows(load: Load, ours: readonly Figures[], theirs: readonly Figures[]): Row[] {
+  const what = `${load.streams.toLocaleString("en-US")} streams on ${load.connections} connections`;
+  const isWide = load.streams >= 10_000;
+  const median = (side: readonly Figures[], figure: keyof Figures): number =>
+    summarise(side.map((one) => one[figure])).median;
+  const share = isWide ? 20 : 8;
+  const goals: { readonly [F in keyof Figures]?: { readonly text: string; readonly met: boolean } } = {
+    rate: load.isCompared
+      ? { text: "≥ 4 × etcd's proxy", met: median(ours, "rate") >= 4 * median(theirs, "rate") }
+      : { text: "≥ 500,000/s", met: median(ours, "rate") >= 500_000 },
+    ...(load.isCompared
+      ? {
+          cpuUs: {
+            text: `≤ 1/${share} of etcd's proxy`,
+            met: median(ours, "cpuUs") <= median(theirs, "cpuUs") / share,
+          },
+        }
+      : {}),
+    kilobytes: { text: "≤ 2 KB", met: median(ours, "kilobytes") <= 2 },
+    lost: { text: "0", met: ours.every(({ lost }) => lost === 0) },
+  };
+  const titles = {
+    rate: ["events per second", "/s"],
+    cpuUs: ["CPU per event", "µs"],
+    kilobytes: ["memory per idle stream", "KB"],
+    lost: ["events lost", ""],
+    writes: ["writes per second meanwhile", "/s"],
+  } as const;
+  return (Object.keys(titles) as (keyof Figures)[]).flatMap((figure) =>
+    [
+      { side: "etcd grpc-proxy", figures: theirs },
+      { side: "etcd-edge grpc-proxy", figures: ours },
+    ]
+      .filter(({ figures }) => figures.length > 0)
+      .map(({ side, figures }): Row => {
+        const [title, unit] = titles[figure];
+        const goal = side === "etcd-edge grpc-proxy" ? goals[figure] : undefined;
+        const summary = summarise(figures.map((one) => one[figure]));
+        const row = { what: `${what}: ${title}`, side, unit, summary };
+        return goal === undefined ? row : { ...row, goal: goal.text, met: goal.met };
+      }),
+  );
+}
