@@ -1,4 +1,5 @@
 import type { RpcPath } from "@etcd-edge/proto";
+import type { LeaseChange } from "./lease/forget-course.ts";
 
 /**
  * What a namespace means to an RPC.
@@ -18,8 +19,8 @@ export interface RpcTreatment {
   readonly local?: LocalAnswerName;
   /** Which member it goes to, where not to the next in turn. */
   readonly member?: MemberChoice;
-  /** What the lease book does with it. */
-  readonly lease?: "keepAlive" | "revoke";
+  /** What it is to the lease book: answered by it, or a reason to forget a lease. */
+  readonly lease?: "keepAlive" | LeaseChange;
   /** Under `--experimental-serializable-ordering`, the revisions that its answers show are remembered, and none is lower. */
   readonly ordered?: true;
   /** Calls of many clients are one call of ours: watches hang on shared feeds. */
@@ -49,10 +50,10 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.KV/Txn": { keys: "data", ordered: true },
   "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true },
   "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true, shared: "watch" },
-  "/etcdserverpb.Lease/LeaseGrant": { keys: "none" },
+  "/etcdserverpb.Lease/LeaseGrant": { keys: "none", lease: "grant" },
   "/etcdserverpb.Lease/LeaseRevoke": { keys: "none", lease: "revoke" },
   "/etcdserverpb.Lease/LeaseKeepAlive": { keys: "none", lease: "keepAlive" },
-  "/etcdserverpb.Lease/LeaseTimeToLive": { keys: "data" },
+  "/etcdserverpb.Lease/LeaseTimeToLive": { keys: "data", lease: "timeToLive" },
   "/etcdserverpb.Lease/LeaseLeases": { keys: "none" },
   "/etcdserverpb.Cluster/MemberAdd": { keys: "wide" },
   "/etcdserverpb.Cluster/MemberRemove": { keys: "wide" },

@@ -82,9 +82,10 @@ export class LeaseClient implements AsyncDisposable {
     this.channel = new Channel({ endpoint: { host, port: Number(port) } });
   }
 
-  async grant(ttl: number, metadata: RawMetadata = []): Promise<bigint> {
-    const request = lease.leaseGrant.requestSerialize({ TTL: BigInt(ttl) });
-    const { payload } = await this.channel.unaryCall(lease.leaseGrant.path, metadata, request);
+  /** @param ID chosen by etcd by default */
+  async grant(ttl: number, ID = 0n): Promise<bigint> {
+    const request = lease.leaseGrant.requestSerialize({ TTL: BigInt(ttl), ID });
+    const { payload } = await this.channel.unaryCall(lease.leaseGrant.path, [], request);
     return lease.leaseGrant.responseDeserialize(payload).ID;
   }
 

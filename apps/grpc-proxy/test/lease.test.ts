@@ -54,8 +54,15 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
     const before = await renewalsAt(cluster);
     const stream = client.keepAlive();
     const began = performance.now();
-    while (performance.now() - began < 2_500) await stream.renew(id);
-    expect((await renewalsAt(cluster)) - before).toBeLessThanOrEqual(3);
+    let pauses = 0; // of this process, after which nothing is shared: a busy machine has some
+    for (let last = began; last - began < 2_500; ) {
+      await stream.renew(id);
+      const now = performance.now();
+      if (now - last > 250) pauses++;
+      last = now;
+    }
+    const windows = 1 + Math.floor((performance.now() - began) / 1_000);
+    expect((await renewalsAt(cluster)) - before).toBeLessThanOrEqual(windows + pauses);
     expect(stream.replies.length).toBeGreaterThan(100);
     expect(stream.replies.every(({ TTL }) => TTL >= 58n && TTL <= 60n)).toBe(true);
     stream.cancel();
@@ -67,6 +74,21 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
     expect(await stream.renew(id)).toBe(60n);
     await client.revoke(id);
     expect(await stream.renew(id)).toBe(0n);
+    stream.cancel();
+  });
+
+  it("rule 12: what this replica has said of a lease, its keepalives do not contradict", async () => {
+    const id = await client.grant(60, 4711n);
+    const stream = client.keepAlive();
+    expect(await stream.renew(id)).toBe(60n);
+    await direct.revoke(id); // not through us
+    expect(await client.timeToLive(id)).toBe(-1);
+    expect(await stream.renew(id)).toBe(0n);
+    await client.grant(60, id);
+    expect(await stream.renew(id)).toBe(60n);
+    await direct.revoke(id);
+    await client.grant(5, id);
+    expect(await stream.renew(id)).toBe(5n);
     stream.cancel();
   });
 

@@ -40,7 +40,6 @@ const RawClient = makeGenericClientConstructor(
       requestStream: false,
       responseStream: true,
     },
-    watch: { ...raw, path: "/etcdserverpb.Watch/Watch", requestStream: true, responseStream: true },
     future: { ...raw, path: "/etcdserverpb.KV/Future", requestStream: true, responseStream: true },
   },
   "raw",
@@ -64,7 +63,6 @@ export interface ByteClient extends Disposable {
   readonly range: Unary;
   readonly put: Unary;
   readonly snapshot: (request: Buffer) => ClientDuplexStream<Buffer, Buffer>;
-  readonly watch: Stream;
   readonly future: Stream;
 }
 
@@ -78,7 +76,6 @@ export function createByteClient(port: number): ByteClient {
     range: method("range"),
     put: method("put"),
     snapshot: method("snapshot"),
-    watch: method("watch"),
     future: method("future"),
     [Symbol.dispose]: () => client.close(),
   };

@@ -88,14 +88,14 @@ describe("the relay", () => {
     }));
     await using proxy = await startProxy({ endpoints: [etcd.address] });
     using client = createByteClient(proxy.address.port);
-    const first = client.watch();
+    const first = client.future();
     first.on("error", () => {});
     first.write(Buffer.from("x"));
     await once(first, "data");
     first.cancel();
     expect(await cancelled.promise).toBe("reset");
 
-    const second = client.watch();
+    const second = client.future();
     second.resume();
     const failed = once(second, "error");
     second.write(Buffer.from("end"));
@@ -219,7 +219,7 @@ describe("rule 39: what may be sent again", () => {
     }));
     await using proxy = await startProxy({ endpoints: [etcd.address] });
     using client = createByteClient(proxy.address.port);
-    const stream = client.watch();
+    const stream = client.future();
     stream.resume();
     stream.write(request);
     const [error] = await once(stream, "error").catch((thrown: unknown) => [thrown]);

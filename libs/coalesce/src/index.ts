@@ -31,7 +31,7 @@ export {
 } from "./range/key-range.ts";
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
-export { gatesOf, type VersionGates } from "./upstream/version-gates.ts";
+export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";
 export type { Feed } from "./watch/feed.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";

@@ -12,6 +12,7 @@ import {
 } from "@etcd-edge/proto";
 import { hasKey, type KeyRange, toKeyRange } from "../src/range/key-range.ts";
 import type { StreamPort, StreamSink } from "../src/upstream/upstream-stream.ts";
+import { gatesOf, type VersionGates } from "../src/upstream/version-gates.ts";
 
 /** One change of a key. */
 export interface Change {
@@ -130,8 +131,8 @@ export class ModelStream implements StreamPort {
     this.#sink = sink;
   }
 
-  askVersion(): Promise<string> {
-    return Promise.resolve(this.#etcd.version);
+  askGates(): Promise<VersionGates> {
+    return Promise.resolve(gatesOf(this.#etcd.version));
   }
 
   send(request: Uint8Array): void {

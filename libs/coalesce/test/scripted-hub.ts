@@ -128,6 +128,7 @@ export class ScriptedHub {
         const value = this.previous.get(`${String.fromCharCode(...key)}@${revision}`);
         return Promise.resolve(value === undefined ? undefined : bytes(value));
       },
+      readHeader: () => Promise.resolve(header(this.revision)),
       memberRevision: () => Promise.resolve(this.memberRevision),
     });
   }

@@ -82,6 +82,7 @@ class World {
         const before = this.etcd.at(String.fromCharCode(...key), revision);
         return before && toBinary(KeyValueSchema, toKeyValue(before));
       },
+      readHeader: () => Promise.reject(new ProbeError(14, "nobody")),
       memberRevision: (member) => Promise.resolve(this.etcd.memberOf(member).applied),
     });
     this.#context = {

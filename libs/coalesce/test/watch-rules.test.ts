@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary, WatchRequestSchema, WatchResponseSchema } from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
 import { type StreamSink, UpstreamStream } from "../src/upstream/upstream-stream.ts";
+import { gatesOf, oldestGates } from "../src/upstream/version-gates.ts";
 import { ProbeError } from "../src/watch/probe-flight.ts";
 import { settle } from "./fake-clock.ts";
 import { bytes, events, header, ScriptedHub } from "./scripted-hub.ts";
@@ -346,7 +347,7 @@ describe("rule 34: permission", () => {
     await settle();
     expect(world.opened).toEqual([]);
     expect(client.control).toEqual([
-      "refused -1 at 0 rpc error: code = PermissionDenied desc = etcdserver: permission denied",
+      "refused -1 at 100 rpc error: code = PermissionDenied desc = etcdserver: permission denied",
     ]);
   });
 
@@ -383,7 +384,7 @@ describe("upstream streams", () => {
           member: "m1",
           send: (request) => void sent.push(fromBinary(WatchRequestSchema, request).requestUnion.case ?? ""),
           cancel: () => void sent.push("closed"),
-          askVersion: () => Promise.resolve(version),
+          askGates: () => Promise.resolve(version === undefined ? oldestGates : gatesOf(version)),
         };
       },
       () => {},

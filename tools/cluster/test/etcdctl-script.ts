@@ -82,7 +82,8 @@ const plain: readonly Step[] = [
   { args: ["get", "a/1", "--user=ann:wrong"] },
   { args: ["put", "a/1", "x", "--user=ann:pass"] },
   { args: ["get", "secret", "--user=ann:pass"] },
-  { args: ["watch", "a/1", "--rev=4", "--user=ann:pass"], untilLines: 3 },
+  // Not from the compacted revision itself: what etcd 3.4 loses there our proxy refuses.
+  { args: ["watch", "a/1", "--rev=5", "--user=ann:pass"], untilLines: 3 },
   { args: ["user", "list", "--user=root:secret"] },
   { args: ["auth", "disable", "--user=root:secret"] },
   { args: ["get", "a/1"] },

@@ -1,5 +1,5 @@
 import type { Rpc } from "@etcd-edge/proto";
-import { createRevokeCourse } from "../lease/revoke-course.ts";
+import { createForgetCourse } from "../lease/forget-course.ts";
 import { createOrderedCourse } from "../ordering/ordered-course.ts";
 import { createRangeStreamCourse } from "../range-stream/range-stream-course.ts";
 import type { ClientsCall } from "../relay/client-state.ts";
@@ -21,7 +21,7 @@ export function findCourse(
   const client = call.client.data;
   if (member === "pinned") return createPinnedCourse(balancer, client);
   if (member === "leader") return createLeaderCourse(balancer);
-  if (lease === "revoke") return createRevokeCourse(leaseBook);
+  if (lease !== undefined && lease !== "keepAlive") return createForgetCourse(leaseBook, lease);
   const inOrder =
     ordered === true && floors !== undefined
       ? createOrderedCourse({ rpc, balancer, clock, floors, client, token })

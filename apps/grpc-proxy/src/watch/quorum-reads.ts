@@ -13,6 +13,7 @@ import {
   readResponseHeader,
   TxnRequestSchema,
   toBinary,
+  WatchRequestSchema,
 } from "@etcd-edge/proto";
 import { CallError, isSafeToResend, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
 import type { FindTransform } from "../relay/call-transform.ts";
@@ -20,6 +21,7 @@ import type { FindTransform } from "../relay/call-transform.ts";
 const probeTimeoutMs = 5_000;
 const rangePath: RpcPath = "/etcdserverpb.KV/Range";
 const txnPath: RpcPath = "/etcdserverpb.KV/Txn";
+const watchPath: RpcPath = "/etcdserverpb.Watch/Watch";
 const smallestKey = Uint8Array.of(0);
 
 /** The reads that watches need of etcd, with one credential. */
@@ -86,6 +88,29 @@ export class QuorumReads {
     const deadlineAt = performance.now() + probeTimeoutMs;
     const answer = await upstream.streams.unaryCall(rangePath, this.#metadata, payload, { deadlineAt });
     return readResponseHeader(answer.payload).revision;
+  }
+
+  /**
+   * Who answers, and at which revision, for clients that may read nothing: etcd says so in its answer to a watch that it
+   * refuses, and newer releases nowhere else.
+   */
+  async header(): Promise<HeaderView> {
+    const upstream = this.#balancer.pick();
+    if (upstream === undefined) throw new ProbeError(14, "no etcd endpoint is available");
+    const { promise, resolve, reject } = Promise.withResolvers<HeaderView>();
+    const options = { deadlineAt: performance.now() + probeTimeoutMs };
+    const call = upstream.streams.open(watchPath, this.#metadata, options, {
+      onMessage: (payload) => resolve(readResponseHeader(payload)),
+      onEnd: ({ code, message }) => reject(new ProbeError(code, message)),
+    });
+    const asked = { case: "createRequest" as const, value: { key: smallestKey } };
+    const request = toBinary(WatchRequestSchema, create(WatchRequestSchema, { requestUnion: asked }));
+    call.sendMessage(this.#rewritten(watchPath, request));
+    try {
+      return await promise;
+    } finally {
+      call.cancel();
+    }
   }
 
   async #probeAt(upstream: Upstream, ranges: readonly KeyRange[]): Promise<HeaderView> {

@@ -1,7 +1,15 @@
-import type { StreamOpener, StreamPort, StreamSink } from "@etcd-edge/coalesce";
+import {
+  gatesOf,
+  gatesOfStatusRefusal,
+  oldestGates,
+  type StreamOpener,
+  type StreamPort,
+  type StreamSink,
+  type VersionGates,
+} from "@etcd-edge/coalesce";
 import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
 import { fromBinary, StatusResponseSchema } from "@etcd-edge/proto";
-import { NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import { CallError, type RawMetadata, StatusCode } from "@etcd-edge/transport";
 import type { CallTransform } from "../relay/call-transform.ts";
 
 const watchPath = "/etcdserverpb.Watch/Watch";
@@ -58,7 +66,7 @@ export class UpstreamStreams implements StreamOpener {
         isOver = true;
         call.cancel();
       },
-      askVersion: () => askVersion(upstream),
+      askGates: () => askGates(upstream, this.#metadata),
     };
   }
 
@@ -68,8 +76,20 @@ export class UpstreamStreams implements StreamOpener {
 }
 
 /** Over the connection of the stream itself: another may lead to another member (rule 4). */
-async function askVersion({ streams }: Upstream): Promise<string | undefined> {
+async function askGates({ streams }: Upstream, metadata: RawMetadata): Promise<VersionGates> {
   const deadlineAt = performance.now() + versionTimeoutMs;
-  const { payload } = await streams.unaryCall(statusPath, NO_METADATA, nothing, { deadlineAt });
-  return fromBinary(StatusResponseSchema, payload).version;
+  try {
+    const { payload } = await streams.unaryCall(statusPath, metadata, nothing, { deadlineAt });
+    return gatesOf(fromBinary(StatusResponseSchema, payload).version);
+  } catch (error) {
+    const isRefusal = error instanceof CallError && refusals.has(error.code);
+    return isRefusal && error.message.startsWith("etcdserver: ") ? gatesOfStatusRefusal : oldestGates;
+  }
 }
+
+/** Codes of `user name is empty`, `permission denied` and `invalid auth token`. */
+const refusals: ReadonlySet<number> = new Set([
+  StatusCode.invalidArgument,
+  StatusCode.permissionDenied,
+  StatusCode.unauthenticated,
+]);

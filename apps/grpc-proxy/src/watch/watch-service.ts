@@ -154,6 +154,7 @@ export class WatchService implements Disposable {
       sendProbe: (ranges) => reads.probe(ranges),
       fetchPrevious: (previousOf, revision) => reads.previous(previousOf, revision),
       memberRevision: (member) => reads.memberRevision(member),
+      readHeader: () => reads.header(),
       clock,
       budget: this.budget,
       onEvent,

@@ -13,15 +13,15 @@ import type {
   UpstreamWatchRequest,
   UpstreamWatchSink,
 } from "./upstream-watch.ts";
-import { gatesOf, oldestGates, unknownGates, type VersionGates } from "./version-gates.ts";
+import { unknownGates, type VersionGates } from "./version-gates.ts";
 
 /** One Watch call at one member. Whoever makes it sends `hasleader`, and never holds back what comes (rule 4). */
 export interface StreamPort {
   readonly member: string;
   send(request: Uint8Array): void;
   cancel(): void;
-  /** The version of the etcd at the other end of the same connection, or nothing if it does not say. */
-  askVersion(): Promise<string | undefined>;
+  /** What may be trusted of the etcd at the other end of the same connection. Never rejects. */
+  askGates(): Promise<VersionGates>;
 }
 
 /** Takes what such a call says. `onEnd` is never called from inside `open`. */
@@ -55,14 +55,9 @@ export class UpstreamStream {
       onMessage: (payload) => this.#onMessage(payload),
       onEnd: (code, message) => this.#end({ t: "lost", code, message }),
     });
-    this.#port.askVersion().then(
-      (version) => {
-        this.#gates = version === undefined ? oldestGates : gatesOf(version);
-      },
-      () => {
-        this.#gates = oldestGates; // nothing that an old one gets wrong is trusted
-      },
-    );
+    void this.#port.askGates().then((gates) => {
+      this.#gates = gates;
+    });
   }
 
   get member(): string {

@@ -38,6 +38,18 @@ export const unknownGates: VersionGates = {
 /** The gates of an etcd that does not say its version: those of the oldest. */
 export const oldestGates: VersionGates = { ...unknownGates, isKnown: true };
 
+/**
+ * The gates of an etcd that refuses Status for want of a permission. Releases that check it (seen: 3.5.30, 3.6.16, 3.7.3)
+ * are later than every fix in the table; earlier ones (seen: 3.4.23) answer anybody.
+ */
+export const gatesOfStatusRefusal: VersionGates = {
+  isKnown: true,
+  readOnlyTxn: true,
+  requestedProgress: true,
+  startAtCompact: true,
+  refusesNegativeStart: true,
+};
+
 /** @param version as Status says it, `3.5.30`; a suffix (`-rc.1`) does not count */
 export function gatesOf(version: string): VersionGates {
   const parsed = parseVersion(version);

@@ -2,7 +2,7 @@ import { type EventView, eventBytes, type HeaderView } from "@etcd-edge/proto";
 import { encodeBatch, Variant } from "./batch.ts";
 
 /** Cuts events so that each part but the last is at least `maxBytes` minus one event large, as etcd cuts them. */
-export function cutFragments(events: readonly EventView[], variant: number, maxBytes: number): EventView[][] {
+function cutFragments(events: readonly EventView[], variant: number, maxBytes: number): EventView[][] {
   const parts: EventView[][] = [];
   let part: EventView[] = [];
   let bytes = 0;

@@ -20,6 +20,8 @@ export interface WatchHubOptions {
    * behind from a range in which nothing happens, where progress cannot be trusted (rule 16).
    */
   readonly memberRevision: (member: string) => Promise<bigint>;
+  /** Who answers and at which revision, asked of any member: for answers to clients that may not be told more. */
+  readonly readHeader: () => Promise<HeaderView>;
   readonly clock: Clock;
   readonly budget: LogBudget;
   readonly onEvent?: (event: HubEvent) => void;
@@ -107,6 +109,11 @@ export class WatchHub implements FeedOwner {
     if (verdict === "replaced") this.#onReplaced(header.revision);
     this.#noteQuorum(header.revision);
     return header;
+  }
+
+  /** The header of a refusal, or nothing where nobody answers. */
+  readHeader(): Promise<HeaderView | undefined> {
+    return this.#options.readHeader().catch(() => undefined);
   }
 
   /**

@@ -292,7 +292,8 @@ export class WatchSession implements WatcherStream {
         if (isGivenUp()) return { t: "refused", header, reason: timedOut };
       }
     } catch (error) {
-      return { t: "refused", header: this.#header(this.#floor), reason: reasonOf(error) };
+      const header = await hub.readHeader();
+      return { t: "refused", header: header ?? this.#header(this.#floor), reason: reasonOf(error) };
     }
   }
 
