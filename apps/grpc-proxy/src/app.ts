@@ -34,7 +34,6 @@ import { createRenewalUpstream } from "./lease/renewal-upstream.ts";
 import { toListenError } from "./listen-error.ts";
 import { loadListenerTls } from "./listener-tls.ts";
 import {
-  createSharingCounts,
   exposeCallCounters,
   exposeHealth,
   exposeLeaseBook,
@@ -56,6 +55,7 @@ import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
 import { followMembers } from "./upstream/member-sync.ts";
 import { checkConfig } from "./validate-config.ts";
+import { createExplainWatch } from "./watch/explain-watch.ts";
 import { exposeWatches } from "./watch/watch-metrics.ts";
 import { logHubEvent, toWatchOptions } from "./watch/watch-options.ts";
 import { WatchService } from "./watch/watch-service.ts";
@@ -145,7 +145,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
-  exposeSharing(metrics, createSharingCounts());
+  exposeSharing(metrics, () => watches.sharing());
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());
@@ -200,6 +200,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
   if (admin !== undefined) {
     const adminRoutes = new Map([...createAdminRoutes({ metrics, readiness }), ...routes]);
+    // Here only: it names clients' keys.
+    adminRoutes.set("/explain/watch", createExplainWatch(watches));
     const options = { address: admin, routes: adminRoutes, logger };
     const listener = undo.use(
       await startAdminServer(serverTls === undefined ? options : { ...options, tls: serverTls }),

@@ -119,40 +119,32 @@ export function exposeLeaseBook(metrics: Metrics, book: LeaseBook): void {
   });
 }
 
-/** What etcd's proxy counts of its sharing. Names and meanings are etcd's; see `exposeSharing`. */
+/** What etcd's proxy counts of its sharing. Names and meanings are etcd's. */
 export interface SharingCounts {
   /** Watchers that share an upstream watch with another now. */
-  watchersCoalescing: number;
-  /** Answers that were not asked of etcd because several watchers share one. */
-  eventsCoalescing: number;
-  /** Answers kept now. */
-  cacheKeys: number;
-  cacheHits: number;
-  /** Serializable reads that had to be asked. */
-  cacheMisses: number;
-}
-
-export function createSharingCounts(): SharingCounts {
-  return { watchersCoalescing: 0, eventsCoalescing: 0, cacheKeys: 0, cacheHits: 0, cacheMisses: 0 };
+  readonly watchersCoalescing: number;
+  /** Responses that were not asked of etcd because several watchers share one. */
+  readonly eventsCoalescing: number;
 }
 
 /** The five `etcd_grpc_proxy_*` metrics under etcd's names and types (two of its counts are gauges). */
-export function exposeSharing(metrics: Metrics, counts: SharingCounts): void {
-  const gauge = (name: string, help: string, read: () => number): void => {
-    metrics.gauge({ name: `etcd_grpc_proxy_${name}`, help, collect: (row) => row.set(read()) });
+export function exposeSharing(metrics: Metrics, read: () => SharingCounts): void {
+  const gauge = (name: string, help: string, value: () => number): void => {
+    metrics.gauge({ name: `etcd_grpc_proxy_${name}`, help, collect: (row) => row.set(value()) });
   };
   gauge(
     "watchers_coalescing_total",
     "Total number of current watchers coalescing",
-    () => counts.watchersCoalescing,
+    () => read().watchersCoalescing,
   );
-  gauge("cache_keys_total", "Total number of keys/ranges cached", () => counts.cacheKeys);
-  gauge("cache_hits_total", "Total number of cache hits", () => counts.cacheHits);
-  gauge("cache_misses_total", "Total number of cache misses", () => counts.cacheMisses);
+  // Reads are not cached: nothing is kept, hit or missed.
+  gauge("cache_keys_total", "Total number of keys/ranges cached", () => 0);
+  gauge("cache_hits_total", "Total number of cache hits", () => 0);
+  gauge("cache_misses_total", "Total number of cache misses", () => 0);
   metrics.observedCounter({
     name: "etcd_grpc_proxy_events_coalescing_total",
     help: "Total number of events coalescing",
-    read: () => counts.eventsCoalescing,
+    read: () => read().eventsCoalescing,
   });
 }
 

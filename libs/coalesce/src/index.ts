@@ -38,3 +38,4 @@ export { ProbeError } from "./watch/probe-flight.ts";
 export { type HubEvent, WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
 export { type SessionCounters, type SessionPort, WatchSession } from "./watch/watch-session.ts";
+export type { Watcher } from "./watch/watcher.ts";

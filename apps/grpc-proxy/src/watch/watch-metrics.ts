@@ -35,6 +35,7 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
       count(sessions.keys(), (one) => one.fullSince !== undefined),
     );
   });
+  counter("events_in", "Events that etcd sent.", () => watches.eventsIn());
   counter("events_out", "Events sent to clients.", () => watches.counters.eventsOut);
   counter("creates_refused", "Watches refused for a limit.", () => watches.counters.createsRefused);
   counter("stalled_streams", "Client streams ended because nobody read them.", () => watches.stalledStreams);

@@ -57,7 +57,7 @@ export function logHubEvent(event: HubEvent, logger: Logger): void {
 }
 
 /** A range as people write it; bytes that are no text in hexadecimal. */
-function describeRange(range: KeyRange): string {
+export function describeRange(range: KeyRange): string {
   const { key, rangeEnd } = toRangeFields(range);
   switch (range.t) {
     case "point":

@@ -57,6 +57,9 @@ export class WatchService implements Disposable {
   stalledStreams = 0;
   readonly #options: WatchServiceOptions;
   readonly #scopes = new Map<string, Scope>();
+  /** Of scopes that are gone: counters do not go back. */
+  #pastDeliveries = 0;
+  #pastEventsIn = 0;
   readonly #timers: { stop(): void }[] = [];
 
   constructor(options: WatchServiceOptions) {
@@ -69,6 +72,24 @@ export class WatchService implements Disposable {
   /** The hubs of all scopes, for metrics and explanations. */
   *scopes(): IterableIterator<Pick<Scope, "hub" | "pool" | "sessions">> {
     yield* this.#scopes.values();
+  }
+
+  /** Events that etcd sent, since the start. */
+  eventsIn(): number {
+    let events = this.#pastEventsIn;
+    for (const { hub } of this.#scopes.values()) events += hub.counters.eventsIn;
+    return events;
+  }
+
+  /** How much is shared now, and was. */
+  sharing(): { readonly watchersCoalescing: number; readonly eventsCoalescing: number } {
+    let watchersCoalescing = 0;
+    let eventsCoalescing = 0;
+    for (const { hub } of this.#scopes.values()) {
+      eventsCoalescing += hub.counters.sharedDeliveries;
+      for (const { size } of hub.feeds()) watchersCoalescing += size > 1 ? size : 0;
+    }
+    return { watchersCoalescing, eventsCoalescing: this.#pastDeliveries + eventsCoalescing };
   }
 
   /**
@@ -112,6 +133,8 @@ export class WatchService implements Disposable {
       if (!scope.sessions.delete(session)) continue;
       if (scope.sessions.size === 0) {
         scope.hub.close();
+        this.#pastDeliveries += scope.hub.counters.sharedDeliveries;
+        this.#pastEventsIn += scope.hub.counters.eventsIn;
         this.#scopes.delete(credential);
       }
       return;

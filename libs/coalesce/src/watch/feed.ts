@@ -49,8 +49,10 @@ export interface FeedOwner {
   /** Settles once a quorum has confirmed that history is still the one the feed knows (rule 3); rejects if none did. */
   confirmHistory(): Promise<void>;
   onOpened(feed: Feed): void;
-  /** The head has moved. */
-  onAdvanced(feed: Feed): void;
+  /** One response went to so many watchers at once. */
+  onDelivered(receivers: number): void;
+  /** The head has moved, past so many events; or a watcher has come up to it. */
+  onAdvanced(feed: Feed, events: number): void;
   /** etcd has answered a request for progress. */
   onProgressed(feed: Feed): void;
   onLost(feed: Feed, code: number, message: string): void;
@@ -357,7 +359,7 @@ export class Feed {
     const fresh = advance.events.filter((event) => event.modRevision > head);
     for (const segment of this.log.append(fresh, advance.upto, header)) this.#distribute(segment);
     if (fresh.length > 0) this.#bound();
-    this.#owner.onAdvanced(this);
+    this.#owner.onAdvanced(this, fresh.length);
   }
 
   #bound(): void {
@@ -392,8 +394,10 @@ export class Feed {
 
   #deliver(group: FeedGroup, segment: Segment, events: readonly EventView[]): void {
     const batch = new Batch(events, segment.header);
+    let receivers = 0;
     for (const watcher of group.live) {
       if (watcher.stream.canTake) {
+        receivers++;
         watcher.take(batch);
       } else {
         if (segment.prev > watcher.position) watcher.position = segment.prev;
@@ -403,6 +407,7 @@ export class Feed {
         watcher.stream.fellBehind(watcher);
       }
     }
+    if (receivers > 1) this.#owner.onDelivered(receivers);
   }
 
   #within(group: FeedGroup, { events }: Segment): readonly EventView[] {
@@ -416,7 +421,7 @@ export class Feed {
     this.#liveCount++;
     if (this.#state.t === "full") this.#state = this.#opening(undefined);
     else if (this.#state.t === "ended") this.#owner.onDrained(watcher, this.#state.end);
-    else if (this.isCatchUp) this.#owner.onAdvanced(this);
+    else if (this.isCatchUp) this.#owner.onAdvanced(this, 0);
   }
 
   #onUpstreamEnd(upstream: FeedUpstream, end: UpstreamEnd): void {

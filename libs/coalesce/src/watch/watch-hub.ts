@@ -66,7 +66,14 @@ export class WatchHub implements FeedOwner {
   #timer: Timer | undefined = undefined;
   /** Feeds lost to `etcdserver: no leader`, by member, since a member last took a feed. */
   readonly #leaderless = new Set<string>();
-  readonly counters: HubCounters = { feedsOpened: 0, catchUpsOpened: 0, feedsLost: 0, feedsMoved: 0 };
+  readonly counters: HubCounters = {
+    feedsOpened: 0,
+    catchUpsOpened: 0,
+    feedsLost: 0,
+    feedsMoved: 0,
+    eventsIn: 0,
+    sharedDeliveries: 0,
+  };
 
   constructor(options: WatchHubOptions) {
     this.#options = options;
@@ -181,7 +188,12 @@ export class WatchHub implements FeedOwner {
     this.#settle(feed, undefined);
   }
 
-  onAdvanced(feed: Feed): void {
+  onDelivered(receivers: number): void {
+    this.counters.sharedDeliveries += receivers - 1;
+  }
+
+  onAdvanced(feed: Feed, events: number): void {
+    this.counters.eventsIn += events;
     this.history.saw(feed.log.head);
     if (feed.isCatchUp) this.#joinMain(feed);
     for (const listener of [...this.#progressListeners]) listener(feed);
@@ -389,4 +401,8 @@ export interface HubCounters {
   catchUpsOpened: number;
   feedsLost: number;
   feedsMoved: number;
+  /** Events that etcd sent. */
+  eventsIn: number;
+  /** Responses to clients that needed none of etcd's own, because another client got the same. */
+  sharedDeliveries: number;
 }
