@@ -285,6 +285,35 @@ describe("rule 23: catching up", () => {
   });
 });
 
+describe("rule 24: a wide feed that nobody wide wants any more", () => {
+  it("gives way to feeds of what is left, once they have covered as much", async () => {
+    const world = new ScriptedHub();
+    const wide = world.session();
+    wide.create("a", { rangeEnd: bytes("m") });
+    await settle();
+    world.last.created();
+    await settle();
+    const narrow = world.session();
+    narrow.create("k");
+    await settle();
+    wide.cancel(0n);
+    await world.clock.advance(1_000);
+    const [old, part] = world.opened;
+    expect(part?.request).toMatchObject({ range: { t: "point", key: bytes("k") }, startRevision: 100n });
+    old?.say(["k@101"]);
+    part?.created();
+    world.revision = 101n;
+    await world.clock.advance(1_000);
+    expect(old?.isCancelled).toBe(false);
+    part?.say(["k@101", "k@102"]);
+    world.revision = 102n;
+    await world.clock.advance(1_000);
+    expect(old?.isCancelled).toBe(true);
+    part?.say(["k@103"]);
+    expect(narrow.events).toEqual(["k@101", "k@102", "k@103"]);
+  });
+});
+
 describe("rule 25: a create without a quorum", () => {
   it("is answered as etcd words it, and does not take the stream along", async () => {
     const world = new ScriptedHub();

@@ -156,6 +156,11 @@ export class Feed {
     return this.#upstreams().upstream?.watch.streamId;
   }
 
+  /** Whether its upstream watch has shown that it is where it was asked to be. */
+  get hasCovered(): boolean {
+    return this.#upstreams().upstream?.hasCovered === true;
+  }
+
   get isProgressTrusted(): boolean {
     return this.#upstreams().upstream?.watch.gates.requestedProgress === true;
   }

@@ -7,6 +7,7 @@ import { Feed, type FeedEnd, type FeedOwner } from "./feed.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
 import { History } from "./history.ts";
 import type { LogBudget } from "./log-budget.ts";
+import { Narrowing } from "./narrowing.ts";
 import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
 import type { Watcher } from "./watcher.ts";
 
@@ -60,6 +61,7 @@ export class WatchHub implements FeedOwner {
   /** The feed of a range that is as far as the store, by range. */
   readonly #mains = new Map<string, Feed>();
   readonly #catchUps: CatchUps;
+  readonly #narrowing: Narrowing;
   readonly #waiting = new Map<Feed, ((end: FeedEnd | undefined) => void)[]>();
   readonly #progressListeners = new Set<(feed: Feed) => void>();
   readonly #quorums: { readonly revision: bigint; readonly at: number }[] = [];
@@ -83,6 +85,10 @@ export class WatchHub implements FeedOwner {
     this.fetchPrevious = options.fetchPrevious;
     this.history = new History(options.clock);
     this.#probes = new ProbeFlight(options.sendProbe);
+    this.#narrowing = new Narrowing({
+      findOwn: (range) => this.#mains.get(rangeId(range)),
+      openOwn: (range, from, prevKv) => this.#openMain(range, from, prevKv),
+    });
     this.#catchUps = new CatchUps((range, from, prevKv) =>
       this.#open({ range, from, prevKv, isCatchUp: true }),
     );
@@ -384,6 +390,7 @@ export class WatchHub implements FeedOwner {
   }
 
   #tidy(): void {
+    this.#narrowing.step(this.#mains.values());
     for (const feed of this.#mains.values()) {
       feed.downgrade();
       if (this.#catchUps.wantsPrevKv(feed.range)) feed.upgrade();
