@@ -5,12 +5,11 @@ import {
   type WatchCreateRequest,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
-import type { Clock, Timer } from "../ports.ts";
-import { type KeyRange, toKeyRange } from "../range/key-range.ts";
+import type { Clock } from "../ports.ts";
 import { type EncodedBatch, Variant } from "./batch.ts";
-import type { Feed } from "./feed.ts";
 import { encodeFragments } from "./fragments.ts";
-import { ProbeError } from "./probe-flight.ts";
+import { ProgressQuestion, revisionOfAll } from "./progress-question.ts";
+import { type CreateOutcome, decideCreate, releaseOutcome } from "./watch-create.ts";
 import type { WatchHub } from "./watch-hub.ts";
 import { findLimit, type WatchCount, type WatchLimits } from "./watch-limits.ts";
 import {
@@ -57,31 +56,12 @@ export interface SessionCounters {
  * of a stream one by one), though the work for it has begun.
  */
 type Request =
-  | {
-      readonly t: "create";
-      readonly request: WatchCreateRequest;
-      outcome: CreateOutcome | undefined;
-      release: (() => void) | undefined;
-    }
+  | { readonly t: "create"; readonly request: WatchCreateRequest; outcome: CreateOutcome | undefined }
   | { readonly t: "cancel"; readonly watchId: bigint }
   | { readonly t: "progress" };
 
-type CreateOutcome =
-  | { readonly t: "refused"; readonly header: HeaderView; readonly reason: string }
-  /** `position` is nothing for a watch from now on: from the revision on that its created header says. */
-  | {
-      readonly t: "granted";
-      readonly header: HeaderView;
-      readonly range: KeyRange;
-      readonly position: bigint | undefined;
-    };
-
 const noBytes = new Uint8Array(0);
-const progressRetryMs = 100;
-const progressTimeoutMs = 5_000;
-const emptyRange = "mvcc: watcher range is empty";
 const duplicateId = "mvcc: duplicate watch ID provided on the WatchStream";
-const compacted = "etcdserver: mvcc: required revision has been compacted";
 const timedOut = "etcdserver: request timed out";
 
 /** One Watch call of a client: many watches, each with an id of this stream. */
@@ -101,8 +81,7 @@ export class WatchSession implements WatcherStream {
   /** Whose header the client is shown where no feed has one. */
   #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
   /** A request for progress that waits for its answer. */
-  #asked: { readonly since: number; readonly timer: Timer; readonly stop: () => void } | undefined =
-    undefined;
+  #asked: ProgressQuestion | undefined = undefined;
   /** Since when the client has not read what there is for it. */
   #fullSince: number | undefined = undefined;
 
@@ -165,7 +144,7 @@ export class WatchSession implements WatcherStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#stopAsking();
-    for (const request of this.#requests) if (request.t === "create") request.release?.();
+    for (const request of this.#requests) if (request.t === "create") releaseOutcome(request.outcome);
     this.#requests = [];
     for (const watcher of [...this.#watchers.values()]) this.#forget(watcher);
   }
@@ -229,12 +208,7 @@ export class WatchSession implements WatcherStream {
   // ---- requests ----
 
   #create(request: WatchCreateRequest): void {
-    const pending: Request & { t: "create" } = {
-      t: "create",
-      request,
-      outcome: undefined,
-      release: undefined,
-    };
+    const pending: Request & { t: "create" } = { t: "create", request, outcome: undefined };
     const limit = findLimit(this.#context.limits, {
       stream: this.#watchers.size,
       pending: this.#requests.length,
@@ -258,43 +232,16 @@ export class WatchSession implements WatcherStream {
       pending.outcome = { t: "refused", header: this.#header(this.#floor), reason: timedOut };
       this.#answer();
     });
-    const outcome = await this.#decide(pending, () => isTimedOut || this.#isOver);
+    const outcome = await decideCreate(this.#context, pending.request, () => isTimedOut || this.#isOver);
     timer.stop();
     if (isTimedOut || this.#isOver) {
-      pending.release?.();
+      releaseOutcome(outcome);
       return;
     }
-    pending.outcome = outcome;
+    // Without a header of etcd's the client is shown the last one it saw.
+    const isNameless = outcome.t === "refused" && outcome.header === undefined;
+    pending.outcome = isNameless ? { ...outcome, header: this.#header(this.#floor) } : outcome;
     this.#answer();
-  }
-
-  async #decide(pending: Request & { t: "create" }, isGivenUp: () => boolean): Promise<CreateOutcome> {
-    const { hub, refusesNegativeStart } = this.#context;
-    const { request } = pending;
-    const range = toKeyRange(request);
-    try {
-      for (;;) {
-        const header = await hub.probe(range ?? { t: "point", key: request.key });
-        if (range === undefined) return { t: "refused", header, reason: emptyRange };
-        if (request.startRevision < 0n && refusesNegativeStart())
-          return { t: "refused", header, reason: compacted };
-        if (request.startRevision !== 0n) {
-          const start = request.startRevision < 1n ? 1n : request.startRevision;
-          return { t: "granted", header, range, position: start - 1n };
-        }
-        const prepared = await hub.prepare(range, header.revision, request.prevKv);
-        if (typeof prepared === "function") {
-          pending.release = prepared;
-          return { t: "granted", header, range, position: undefined };
-        }
-        if (prepared.t === "refused") return { t: "refused", header, reason: prepared.reason };
-        // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
-        if (isGivenUp()) return { t: "refused", header, reason: timedOut };
-      }
-    } catch (error) {
-      const header = await hub.readHeader();
-      return { t: "refused", header: header ?? this.#header(this.#floor), reason: reasonOf(error) };
-    }
   }
 
   #enqueue(request: Request): void {
@@ -314,9 +261,9 @@ export class WatchSession implements WatcherStream {
     }
   }
 
-  #grant({ request, release }: Request & { t: "create" }, outcome: CreateOutcome): void {
-    this.#lastHeader = outcome.header.clusterId === 0n ? this.#lastHeader : outcome.header;
-    const header = this.#header(outcome.header.revision);
+  #grant({ request }: Request & { t: "create" }, outcome: CreateOutcome): void {
+    if (outcome.header !== undefined && outcome.header.clusterId !== 0n) this.#lastHeader = outcome.header;
+    const header = this.#header(outcome.header?.revision ?? 0n);
     if (outcome.t === "refused") {
       this.#sendControl(refusedMessage(header, outcome.reason));
     } else {
@@ -324,7 +271,7 @@ export class WatchSession implements WatcherStream {
       if (id === undefined) this.#sendControl(refusedMessage(header, duplicateId));
       else this.#watch(id, request, outcome, header);
     }
-    release?.();
+    releaseOutcome(outcome);
   }
 
   #watch(
@@ -368,58 +315,19 @@ export class WatchSession implements WatcherStream {
 
   // ---- progress ----
 
-  /**
-   * Answers a request for progress once etcd has answered ours on every feed of the stream. Like etcd, not at all while
-   * a watch of the stream is behind; unlike an old etcd, never with a revision whose events may still come.
-   */
+  /** As etcd: no answer for a stream without watches. One answer serves all who ask before it. */
   #askProgress(): void {
     if (this.#asked !== undefined || this.#watchers.size === 0) return;
-    const { hub, clock } = this.#context;
-    const feeds = new Set<Feed>();
-    for (const { group } of this.#watchers.values()) if (group?.feed.isProgressTrusted) feeds.add(group.feed);
-    const stop = hub.onProgress((feed) => {
-      if (feeds.delete(feed) && feeds.size === 0) this.#answerProgress();
+    this.#asked = new ProgressQuestion(this.#context.hub, [...this.#watchers.values()], (isLast) => {
+      const revision = revisionOfAll(this.#watchers.values(), this.#floor);
+      if (revision !== undefined) this.#sendControl(progressMessage(this.#header(revision)));
+      if (revision !== undefined || isLast) this.#stopAsking();
     });
-    this.#asked = { since: clock.nowMs(), timer: this.#progressTimer(), stop };
-    const streams = new Set<string | undefined>();
-    for (const feed of feeds) {
-      if (!streams.has(feed.streamId)) feed.requestProgress();
-      streams.add(feed.streamId);
-    }
-    if (feeds.size === 0) this.#answerProgress();
-  }
-
-  #progressTimer(): Timer {
-    return this.#context.clock.setTimer(progressRetryMs, () => {
-      if (this.#asked === undefined) return;
-      const { since, stop } = this.#asked;
-      if (this.#context.clock.nowMs() - since >= progressTimeoutMs) {
-        this.#stopAsking();
-        return;
-      }
-      this.#asked = { since, stop, timer: this.#progressTimer() };
-      this.#answerProgress();
-      if (this.#asked === undefined) return;
-      const behind = [...this.#watchers.values()].find(({ reached }) => reached < this.#floor);
-      behind?.group?.feed.requestProgress();
-    });
-  }
-
-  #answerProgress(): void {
-    let lowest: bigint | undefined;
-    for (const watcher of this.#watchers.values()) {
-      const head = watcher.group?.feed.log.head ?? 0n;
-      if (!watcher.isLive || head < watcher.position) return;
-      if (lowest === undefined || head < lowest) lowest = head;
-    }
-    if (lowest === undefined || lowest < this.#floor || this.#asked === undefined) return;
-    this.#stopAsking();
-    this.#sendControl(progressMessage(this.#header(lowest)));
+    this.#asked.ask();
   }
 
   #stopAsking(): void {
-    this.#asked?.timer.stop();
-    this.#asked?.stop();
+    this.#asked?.close();
     this.#asked = undefined;
   }
 
@@ -466,19 +374,4 @@ function variantOf(request: WatchCreateRequest): number {
   for (const filter of request.filters)
     variant |= filter === 0 ? Variant.noPut : filter === 1 ? Variant.noDelete : 0;
   return variant;
-}
-
-const codeNames: Readonly<Record<number, string>> = {
-  3: "InvalidArgument",
-  7: "PermissionDenied",
-  9: "FailedPrecondition",
-  13: "Internal",
-  14: "Unavailable",
-  16: "Unauthenticated",
-};
-
-/** As etcd words the reason of a create that it refuses: the error as grpc-go prints it. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof ProbeError)) return error instanceof Error ? error.message : String(error);
-  return `rpc error: code = ${codeNames[error.code] ?? "Unknown"} desc = ${error.message}`;
 }

@@ -1,0 +1,78 @@
+import type { HeaderView, WatchCreateRequest } from "@etcd-edge/proto";
+import { type KeyRange, toKeyRange } from "../range/key-range.ts";
+import { ProbeError } from "./probe-flight.ts";
+import type { WatchHub } from "./watch-hub.ts";
+
+/** What becomes of a create request. */
+export type CreateOutcome =
+  /** Without a header where etcd gave none. */
+  | { readonly t: "refused"; readonly header: HeaderView | undefined; readonly reason: string }
+  | {
+      readonly t: "granted";
+      readonly header: HeaderView;
+      readonly range: KeyRange;
+      /** Nothing for a watch from now on: from the revision on that its created header says. */
+      readonly position: bigint | undefined;
+      /** Keeps the feed open until the watcher hangs on it; called once. */
+      readonly release: (() => void) | undefined;
+    };
+
+const emptyRange = "mvcc: watcher range is empty";
+const compacted = "etcdserver: mvcc: required revision has been compacted";
+const timedOut = "etcdserver: request timed out";
+
+/**
+ * Asks a quorum for the revision and the permission (rules 1, 34), and for a watch from now on waits until its feed is
+ * there. Never rejects.
+ *
+ * @param isGivenUp whether anybody still waits for the answer
+ */
+export async function decideCreate(
+  { hub, refusesNegativeStart }: { readonly hub: WatchHub; readonly refusesNegativeStart: () => boolean },
+  request: WatchCreateRequest,
+  isGivenUp: () => boolean,
+): Promise<CreateOutcome> {
+  const range = toKeyRange(request);
+  try {
+    for (;;) {
+      const header = await hub.probe(range ?? { t: "point", key: request.key });
+      if (range === undefined) return { t: "refused", header, reason: emptyRange };
+      if (request.startRevision < 0n && refusesNegativeStart()) {
+        return { t: "refused", header, reason: compacted };
+      }
+      if (request.startRevision !== 0n) {
+        const start = request.startRevision < 1n ? 1n : request.startRevision;
+        return { t: "granted", header, range, position: start - 1n, release: undefined };
+      }
+      const prepared = await hub.prepare(range, header.revision, request.prevKv);
+      if (typeof prepared === "function") {
+        return { t: "granted", header, range, position: undefined, release: prepared };
+      }
+      if (prepared.t === "refused") return { t: "refused", header, reason: prepared.reason };
+      // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
+      if (isGivenUp()) return { t: "refused", header, reason: timedOut };
+    }
+  } catch (error) {
+    return { t: "refused", header: await hub.readHeader(), reason: reasonOf(error) };
+  }
+}
+
+/** Lets go of what an outcome keeps open. */
+export function releaseOutcome(outcome: CreateOutcome | undefined): void {
+  if (outcome?.t === "granted") outcome.release?.();
+}
+
+const codeNames: Readonly<Record<number, string>> = {
+  3: "InvalidArgument",
+  7: "PermissionDenied",
+  9: "FailedPrecondition",
+  13: "Internal",
+  14: "Unavailable",
+  16: "Unauthenticated",
+};
+
+/** As etcd words the reason of a create that it refuses: the error as grpc-go prints it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof ProbeError)) return error instanceof Error ? error.message : String(error);
+  return `rpc error: code = ${codeNames[error.code] ?? "Unknown"} desc = ${error.message}`;
+}
