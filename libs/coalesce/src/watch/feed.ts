@@ -237,6 +237,8 @@ export class Feed {
     if (segment !== undefined) {
       const events = this.#within(group, segment);
       if (events.length > 0) watcher.take(new Batch(events, segment.header));
+      // What is sent may be too much for the client's connection, and end the stream.
+      if (watcher.group !== group) return false;
       watcher.position = segment.upto;
     }
     if (this.log.after(watcher.position) !== undefined) return true;
