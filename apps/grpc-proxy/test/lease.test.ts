@@ -195,7 +195,7 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
     expect(await strict.renew(id)).toBeGreaterThanOrEqual(58n);
     expect(await plain.renew(id)).toBeGreaterThanOrEqual(58n);
     const others = cluster.members.slice(1);
-    for (const member of others) member.stop();
+    for (const member of others) await member.stop();
     try {
       expect(await strict.ended).toMatchObject({ code: 14, message: "etcdserver: no leader" });
     } finally {

@@ -139,7 +139,7 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     const changed = { resolverPrefix: "stopping", resolverTtl: 60, advertiseClientUrl: "edge:1" };
     await using proxy = await startProxy({ endpoints: stopping.endpoints, ...changed }, log.logger);
     await log.waitFor("a proxy is registered");
-    stopping.members[0]?.stop();
+    await stopping.members[0]?.stop();
     await log.waitFor("failed to follow the registered proxies");
     const through = [`127.0.0.1:${proxy.address.port}`];
     expect((await stopping.etcdctl(["member", "list"], through)).stdout).toContain("edge:1");

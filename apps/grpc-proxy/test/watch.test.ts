@@ -107,13 +107,13 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
       client.create({ key: bytes("k") });
       expect((await client.next()).created).toBe(true);
     }
-    for (const { pid } of others) process.kill(pid, "SIGSTOP");
+    for (const member of others) await member.stop();
     try {
       plain.create({ key: bytes("other") });
       expect(await plain.next()).toMatchObject({ created: true, canceled: true, watchId: -1n });
       expect(await strict.end()).toMatchObject({ code: 14, message: "etcdserver: no leader" });
     } finally {
-      for (const { pid } of others) process.kill(pid, "SIGCONT");
+      for (const member of others) member.resume();
     }
     expect(plain.outcome).toBeUndefined();
     // It goes on where it was once there is a quorum again.

@@ -42,7 +42,7 @@ describe("in front of three etcd members", () => {
     expect((await etcdctl("put", "foo", "bar")).stdout).toBe("OK\n");
 
     const [, second, third] = cluster.members;
-    second?.stop();
+    await second?.stop();
     const stoppedAtMs = performance.now();
     await gateway.waitForLine(`"address":"${second?.clientAddress}","from":"healthy","to":"suspect"`);
     expect(performance.now() - stoppedAtMs).toBeLessThan(2_000);

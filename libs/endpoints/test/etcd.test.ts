@@ -54,7 +54,7 @@ describe("probes", () => {
     "%s finds a running member alive, a stopped one silent, a resumed one alive",
     async (_, probe) => {
       expect(await probe(endpoint, within(5_000))).toEqual({ t: "alive" });
-      member.stop();
+      await member.stop();
       expect(await probe(endpoint, within(300))).toMatchObject({ t: "silent" });
       member.resume();
       expect(await probe(endpoint, within(5_000))).toEqual({ t: "alive" });
@@ -62,7 +62,7 @@ describe("probes", () => {
   );
 
   it("tcp takes a stopped member for alive, which is why it is not the default", async () => {
-    member.stop();
+    await member.stop();
     expect(await probeTcp(endpoint, within(1_000))).toEqual({ t: "alive" });
     member.resume();
   });
@@ -193,7 +193,7 @@ describe("a pool over a real cluster", () => {
     const [member] = cluster.members;
     const address = member?.clientAddress ?? "";
     const stoppedAtMs = performance.now();
-    member?.stop();
+    await member?.stop();
     await reached(`${address} suspect`);
     expect(performance.now() - stoppedAtMs).toBeLessThan(2_000);
     const picks = Array.from({ length: 100 }, () => endpointAddress(pool.pick() ?? toEndpoint("none:1")));

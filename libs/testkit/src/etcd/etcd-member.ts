@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { get } from "node:http";
 import { get as getSecurely } from "node:https";
+import { allStopped } from "../process/all-stopped.ts";
 import { type RunningProgram, startProgram } from "../process/child-process.ts";
 
 /** A member of a running cluster. The cluster that made it disposes of it. */
@@ -13,8 +14,8 @@ export interface EtcdMember {
   readonly pid: number;
   /** Everything the current process said. */
   output(): string;
-  /** SIGSTOP: the kernel still accepts connections, nobody answers. */
-  stop(): void;
+  /** SIGSTOP, and waits until it has stopped: the kernel still accepts connections, nobody answers. */
+  stop(): Promise<void>;
   /** SIGCONT. */
   resume(): void;
   /** SIGKILL, and waits until it is gone. */
@@ -51,7 +52,10 @@ export function startEtcdMember(plan: MemberPlan): EtcdMember & AsyncDisposable 
       return running.pid;
     },
     output: () => running.output(),
-    stop: () => running.signal("SIGSTOP"),
+    stop: async () => {
+      running.signal("SIGSTOP");
+      await allStopped(running.pid);
+    },
     resume: () => running.signal("SIGCONT"),
     kill: async () => {
       await running[Symbol.asyncDispose]();
