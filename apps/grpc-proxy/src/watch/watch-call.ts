@@ -1,6 +1,6 @@
 import type { SessionPort, WatchSession } from "@etcd-edge/coalesce";
 import { hasUnknownFields, WatchRequestSchema } from "@etcd-edge/proto";
-import { type CancelReason, StatusCode } from "@etcd-edge/transport";
+import { type CancelReason, frameMessage, StatusCode } from "@etcd-edge/transport";
 import type { CallRecord } from "../relay/call-counters.ts";
 import { codeOfCancel } from "../relay/cancel-code.ts";
 import type { ClientsCall, ClientsSink } from "../relay/client-state.ts";
@@ -13,6 +13,22 @@ type Phase =
   | { readonly t: "waiting" }
   | { readonly t: "coalesced"; readonly session: WatchSession }
   | { readonly t: "relayed"; readonly sink: ClientsSink };
+
+/** The last message that was framed: the next call that sends one mostly sends the same. */
+const last: { head: Uint8Array | undefined; body: Uint8Array | undefined; framed: Uint8Array } = {
+  head: undefined,
+  body: undefined,
+  framed: new Uint8Array(0),
+};
+
+/** Frames a message of two parts, once for all calls that send these very parts one after the other. */
+function frameOnce(head: Uint8Array, body: Uint8Array): Uint8Array {
+  if (last.head === head && last.body === body) return last.framed;
+  last.head = head;
+  last.body = body;
+  last.framed = frameMessage(Buffer.concat([head, body]));
+  return last.framed;
+}
 
 /** What a watch call is made of. */
 export interface WatchCallOptions {
@@ -78,7 +94,7 @@ export class WatchCall implements ClientsSink, SessionPort {
     const { call, record, observe } = this.#options;
     record.counts.sent++;
     observe?.(head);
-    return call.sendMessageParts(head, body);
+    return body.length === 0 ? call.sendMessage(head) : call.sendFramed(frameOnce(head, body));
   }
 
   end(code: number, message: string): void {

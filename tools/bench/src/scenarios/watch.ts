@@ -68,7 +68,7 @@ export async function benchWatch({ rounds }: BenchOptions): Promise<Report> {
     rows,
     notes: [
       `etcd ${binary.version}, one member, ${rounds} rounds, each with proxies of its own, one after the other. One watch per stream, all on one key.`,
-      "Events are counted by a process that reads messages and does not decode them. The rate is from the first event to the last, and is no more than the writes allow.",
+      "Events are counted by a process that reads messages by the lengths of their fields and does not decode them. The rate is from the first event to the last, and is no more than the writes allow.",
       "CPU is of the proxy, by /proc, per event delivered. Memory is resident memory of the idle proxy with all streams open, less what it was before.",
       ...machineNotes(),
     ],
