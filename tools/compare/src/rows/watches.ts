@@ -1,0 +1,105 @@
+import { bytes, type EtcdClient, kv, type MessageStream, watch } from "@etcd-edge/conformance";
+import type { MessageInitShape, WatchRequestSchema, WatchResponse } from "@etcd-edge/proto";
+import { outcomeOf } from "../failure-text.ts";
+import type { Row } from "../row.ts";
+import { asUser, enableAuth } from "../with-users.ts";
+
+const always = (): boolean => true;
+const key = bytes("k");
+
+type WatchStream = MessageStream<MessageInitShape<typeof WatchRequestSchema>, WatchResponse>;
+
+function create(stream: WatchStream, value: { key: Uint8Array; startRevision?: bigint }): void {
+  stream.send({ requestUnion: { case: "createRequest", value } });
+}
+
+/** Reads events until one has the value; returns how many came before it. */
+async function countUntil(stream: WatchStream, value: string): Promise<number> {
+  let seen = 0;
+  for (;;) {
+    for (const { kv: changed } of (await stream.next()).events) {
+      if (Buffer.from(changed?.value ?? []).toString() === value) return seen;
+      seen++;
+    }
+  }
+}
+
+async function putMany(client: EtcdClient, count: number): Promise<bigint> {
+  const first = await client.ask(kv.put, { key, value: bytes("0") });
+  for (let i = 1; i < count; i += 100) {
+    const batch = Array.from({ length: Math.min(100, count - i) }, (_, j) => bytes(`${i + j}`));
+    await Promise.all(batch.map((value) => client.ask(kv.put, { key, value })));
+  }
+  return first.header?.revision ?? 0n;
+}
+
+/** Watches that fall silent. */
+export const watchRows: readonly Row[] = [
+  {
+    id: "3",
+    title: "live watches beside one on a compacted revision that keeps its stream",
+    isIn: always,
+    check: async (side) => {
+      const etcd = await side.startEtcd();
+      const { connect } = await side.startProxy(etcd.endpoints);
+      const client = connect();
+      const first = await putMany(client, 20);
+      await client.ask(kv.compact, { revision: first + 10n, physical: true });
+      using dead = client.stream(watch.watch);
+      create(dead, { key, startRevision: first });
+      while (!(await dead.next()).canceled); // it stays, as clients do
+      using live = client.stream(watch.watch);
+      create(live, { key });
+      await live.next();
+      for (const value of ["a", "b", "end"]) await client.ask(kv.put, { key, value: bytes(value) });
+      const seen = await outcomeOf(countUntil(live, "end"), (count) => `${count + 1} of 3 events`);
+      return { good: seen === "3 of 3 events", seen };
+    },
+  },
+  {
+    id: "4",
+    title: "the second user who watches, with auth on",
+    isIn: always,
+    check: async (side) => {
+      const etcd = await side.startEtcd();
+      await enableAuth(etcd);
+      for (const args of [
+        ["role", "add", "a"],
+        ["role", "grant-permission", "a", "read", "a"],
+        ["user", "grant-role", "ann", "a"],
+      ]) {
+        await etcd.etcdctl([...args, "--user=root:pw"]);
+      }
+      const { connect } = await side.startProxy(etcd.endpoints);
+      const client = connect();
+      const ann = await asUser(client, "ann");
+      const root = await asUser(client, "root");
+      using first = client.stream(watch.watch, ann);
+      create(first, { key: bytes("a") });
+      await first.next();
+      using second = client.stream(watch.watch, root);
+      create(second, { key });
+      const seen = await outcomeOf(second.next(), ({ created, canceled }) =>
+        created && !canceled ? "created" : "refused",
+      );
+      return { good: seen === "created", seen };
+    },
+  },
+  {
+    id: "13",
+    title: "a watch whose client half-closes",
+    isIn: always,
+    check: async (side) => {
+      const etcd = await side.startEtcd();
+      const { connect } = await side.startProxy(etcd.endpoints);
+      const client = connect();
+      using stream = client.stream(watch.watch);
+      create(stream, { key });
+      await stream.next();
+      stream.halfClose();
+      await client.ask(kv.put, { key, value: bytes("after") });
+      const seen = await outcomeOf(stream.next(), ({ events }) => `${events.length} event`);
+      return { good: seen === "1 event", seen };
+    },
+  },
+];
