@@ -31,7 +31,8 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
       }
       await etcd.call(kv.put, { key: bytes("ab"), value: bytes("v") });
       for (const watcher of watchers) expect((await watcher.events(1))[0]?.kv?.key).toEqual(bytes("ab"));
-      expect(await watchesAt(member)).toBe(1);
+      // For a moment it may be another number: on a machine that is slow a feed that seems behind is opened elsewhere.
+      await expect.poll(() => watchesAt(member), { timeout: 5_000 }).toBe(1);
     }
     await expect.poll(() => watchesAt(member), { timeout: 5_000 }).toBe(0);
   });
@@ -143,7 +144,7 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
     await known.next();
     newer.create({ key: bytes("k") }, [0xf8, 0x3f, 0x07]);
     expect((await newer.next()).created).toBe(true);
-    expect(await watchesAt(member)).toBe(2);
+    await expect.poll(() => watchesAt(member), { timeout: 5_000 }).toBe(2);
     await using etcd = new EtcdClient(`127.0.0.1:${port}`);
     await etcd.call(kv.put, { key: bytes("k"), value: bytes("v") });
     for (const client of [known, newer]) expect(await client.events(1)).toHaveLength(1);
