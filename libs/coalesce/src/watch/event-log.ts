@@ -73,6 +73,24 @@ export class EventLog {
 
   /** The first segment with something above `position`, or nothing if there is no such event up to `head`. */
   after(position: bigint): Segment | undefined {
+    return this.#segments[this.#indexAfter(position)];
+  }
+
+  /** The segments from there on that together are no larger than one may be; the first whatever its size. */
+  stretch(position: bigint): readonly Segment[] {
+    const start = this.#indexAfter(position);
+    let end = start;
+    let bytes = 0;
+    let events = 0; // never fewer than revisions
+    for (; end < this.#segments.length; end++) {
+      bytes += this.#segments[end]?.bytes ?? 0;
+      events += this.#segments[end]?.events.length ?? 0;
+      if (end > start && (bytes > maxSegmentBytes || events > maxSegmentRevisions)) break;
+    }
+    return this.#segments.slice(start, end);
+  }
+
+  #indexAfter(position: bigint): number {
     let low = 0;
     let high = this.#segments.length;
     while (low < high) {
@@ -80,7 +98,7 @@ export class EventLog {
       if ((this.#segments[middle]?.upto ?? 0n) > position) high = middle;
       else low = middle + 1;
     }
-    return this.#segments[low];
+    return low;
   }
 
   /** Drops whole segments, oldest first, until at most `maxBytes` are left. */
