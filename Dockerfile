@@ -17,8 +17,8 @@ RUN npm ci --omit=dev --workspace="apps/${APP}" --include-workspace-root --no-au
 
 FROM ${BASE_IMAGE}
 # libatomic1: Node 26 is linked against it. ca-certificates: upstreams with public certificates.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates libatomic1 \
+RUN apt-get -o Acquire::Retries=5 update \
+ && apt-get -o Acquire::Retries=5 install -y --no-install-recommends ca-certificates libatomic1 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=packages /usr/local/bin/edge-node /usr/local/bin/node
 COPY --from=packages /edge /edge

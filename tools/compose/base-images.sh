@@ -13,6 +13,16 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Downloads fail now and then: apt tries each again, and a build that fails is made once more, with its words shown.
+apt="apt-get -o Acquire::Retries=5"
+build() { # docker build arguments…
+  local context=/dev/null log=$work/build.log
+  [ "${!#}" = - ] && context=$work/stdin && cat >"$context"
+  docker build --quiet --network host "$@" <"$context" >"$log" 2>&1 && return
+  cat "$log" >&2
+  docker build --quiet --network host "$@" <"$context" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+}
+
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
 # The first Debian archive among the machine's own apt sources.
@@ -35,9 +45,9 @@ package_image() { # tag, packages…
   shift
   have "$tag" && return
   echo "building $tag …"
-  docker build --quiet --network host --tag "$tag" - >/dev/null <<DOCKERFILE
+  build --tag "$tag" - <<DOCKERFILE
 FROM $base
-RUN apt-get update && apt-get install -y --no-install-recommends $* && rm -rf /var/lib/apt/lists/*
+RUN $apt update && $apt install -y --no-install-recommends $* && rm -rf /var/lib/apt/lists/*
 DOCKERFILE
 }
 package_image "$etcd" etcd-server etcd-client
@@ -53,7 +63,7 @@ if ! have "$node"; then
   npm config get registry >"$work/node/registry"
   cat >"$work/node/Dockerfile" <<DOCKERFILE
 FROM $base
-RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
+RUN $apt update && $apt install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 COPY node /usr/local/bin/node
 COPY npm /usr/local/lib/npm
 COPY registry /etc/npm-registry
@@ -61,6 +71,6 @@ RUN ln -s ../lib/npm/bin/npm-cli.js /usr/local/bin/npm \
  && npm config set --location=global registry "\$(cat /etc/npm-registry)" cafile=/etc/ssl/certs/ca-certificates.crt
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 DOCKERFILE
-  docker build --quiet --network host --tag "$node" "$work/node" >/dev/null
+  build --tag "$node" "$work/node"
 fi
 echo "images are ready: $base $node $etcd $nats $redis"

@@ -50,7 +50,7 @@ if ! docker pull --quiet "${BASE_IMAGE:-debian:bookworm-slim}" >/dev/null 2>&1; 
   command -v debootstrap >/dev/null 2>&1 || apt-get -qq install -y --no-install-recommends debootstrap >/dev/null 2>&1 \
     || skip "no registry answers, and debootstrap is missing"
   apt-get -qq update >/dev/null 2>&1 || true
-  tools/compose/base-images.sh 2>/dev/null
+  tools/compose/base-images.sh 2>"$work/images.log" || { tail -40 "$work/images.log"; exit 1; }
 fi
 
 echo "building the four images …"
