@@ -17,3 +17,10 @@ export function successor(key: Uint8Array): Uint8Array {
   next.set(key);
   return next;
 }
+
+/** Each byte as the letter of that code: equal for equal bytes, so that byte strings can be keys of maps. */
+export function toLatin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}

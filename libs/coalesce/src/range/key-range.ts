@@ -1,4 +1,4 @@
-import { compareBytes, successor } from "./bytes.ts";
+import { compareBytes, successor, toLatin1 } from "./bytes.ts";
 
 /**
  * A set of keys that etcd can be asked for with one `key` and one `range_end`:
@@ -141,10 +141,4 @@ function isBelowEnd(key: Uint8Array, end: Uint8Array | undefined): boolean {
 function isAtOrAbove(outerEnd: Uint8Array | undefined, innerEnd: Uint8Array | undefined): boolean {
   if (outerEnd === undefined) return true;
   return innerEnd !== undefined && compareBytes(outerEnd, innerEnd) >= 0;
-}
-
-function toLatin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }

@@ -1,4 +1,4 @@
-import { compareBytes } from "./bytes.ts";
+import { compareBytes, toLatin1 } from "./bytes.ts";
 import { hasKey, type KeyRange, lowerBound, rangeId, upperBound } from "./key-range.ts";
 
 interface Entry<T> {
@@ -32,7 +32,7 @@ export class RangeIndex<T> {
     const isNew = !this.#entries.has(id);
     this.#entries.set(id, { range, value });
     if (range.t === "point") {
-      this.#points.set(keyId(range.key), value);
+      this.#points.set(toLatin1(range.key), value);
     } else {
       if (isNew) this.#wideCount++;
       this.#wide = undefined;
@@ -42,7 +42,7 @@ export class RangeIndex<T> {
   delete(range: KeyRange): void {
     if (!this.#entries.delete(rangeId(range))) return;
     if (range.t === "point") {
-      this.#points.delete(keyId(range.key));
+      this.#points.delete(toLatin1(range.key));
     } else {
       this.#wideCount--;
       this.#wide = undefined;
@@ -56,7 +56,7 @@ export class RangeIndex<T> {
   /** Calls `found` for every range that has the key. */
   find(key: Uint8Array, found: (value: T) => void): void {
     if (this.#points.size > 0) {
-      const point = this.#points.get(keyId(key));
+      const point = this.#points.get(toLatin1(key));
       if (point !== undefined) found(point);
     }
     if (this.#wideCount === 0) return;
@@ -97,10 +97,4 @@ export class RangeIndex<T> {
 function higher(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
   if (a === undefined || b === undefined) return undefined;
   return compareBytes(a, b) >= 0 ? a : b;
-}
-
-function keyId(key: Uint8Array): string {
-  let text = "";
-  for (const byte of key) text += String.fromCharCode(byte);
-  return text;
 }

@@ -1,3 +1,4 @@
+import { readInt64 } from "./read-varint.ts";
 import { WireReader, WireType } from "./wire-reader.ts";
 
 const headerField = 1;
@@ -33,14 +34,8 @@ function revisionOf(bytes: Uint8Array, start: number, end: number): bigint {
     const header = new WireReader(bytes, reader.valueStart, reader.valueEnd);
     while (header.next()) {
       if (header.fieldNumber === revisionField && header.wireType === WireType.varint)
-        revision = readInt64(bytes, header.valueStart, header.valueEnd);
+        revision = readInt64(bytes, header.valueStart);
     }
   }
   return revision;
-}
-
-function readInt64(bytes: Uint8Array, start: number, end: number): bigint {
-  let value = 0n;
-  for (let i = end - 1; i >= start; i--) value = (value << 7n) | BigInt((bytes[i] ?? 0) & 0x7f);
-  return BigInt.asIntN(64, value);
 }
