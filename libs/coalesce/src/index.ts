@@ -33,6 +33,7 @@ export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
 export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";
 export type { Feed } from "./watch/feed.ts";
+export { FeedSpread } from "./watch/feed-spread.ts";
 export type { HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";

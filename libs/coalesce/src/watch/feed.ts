@@ -6,7 +6,7 @@ import { EventLog } from "./event-log.ts";
 import type { FeedGroup } from "./feed-group.ts";
 import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { Membership } from "./membership.ts";
-import { Supply, type SupplyPort } from "./supply.ts";
+import { Supply, type SupplyChange, type SupplyPort } from "./supply.ts";
 import type { Watcher } from "./watcher.ts";
 
 /**
@@ -150,8 +150,23 @@ export class Feed {
   }
 
   /** Goes over to another upstream watch without a gap: the old one stays until the new one has covered as much. */
-  replace(change: Parameters<Supply["replace"]>[0]): void {
+  replace(change: SupplyChange): void {
     this.#supply.replace(change);
+  }
+
+  /** Whether that is under way. */
+  get isMoving(): boolean {
+    return this.#supply.nextWatch !== undefined;
+  }
+
+  /** The member it is about to be on, while that is under way. */
+  get movingTo(): string | undefined {
+    return this.#supply.nextWatch?.member;
+  }
+
+  /** Stays where it is, if it was about to go over. */
+  abandonMove(): void {
+    this.#supply.abandonMove();
   }
 
   /**

@@ -2,7 +2,7 @@ import type { HeaderView } from "@etcd-edge/proto";
 import type { Timer } from "../ports.ts";
 import type { KeyRange } from "../range/key-range.ts";
 import type { Advance } from "../upstream/intake.ts";
-import type { UpstreamEnd, UpstreamWatch } from "../upstream/upstream-watch.ts";
+import type { UpstreamEnd, UpstreamWatch, UpstreamWatchRequest } from "../upstream/upstream-watch.ts";
 import type { FeedEnd, FeedOwner } from "./feed-owner.ts";
 import { FeedUpstream, type FeedUpstreamListener } from "./feed-upstream.ts";
 
@@ -42,6 +42,14 @@ export interface SupplyPort {
   onLost(code: number, message: string): void;
   /** It cannot go on: the feed is to be ended. */
   onEnd(end: FeedEnd): void;
+}
+
+/** How another upstream watch is to differ from the one a supply has. */
+export interface SupplyChange {
+  readonly prevKv?: boolean;
+  readonly isAlone?: boolean;
+  /** The member it should be on; that of the next turn if it is left out. */
+  readonly toward?: string;
 }
 
 const firstRetryMs = 50;
@@ -99,16 +107,30 @@ export class Supply {
     return this.#upstreams().upstream?.hasCovered === true;
   }
 
+  /** The upstream watch that is to take the place of the one it has. */
+  get nextWatch(): Omit<UpstreamWatch, "cancel"> | undefined {
+    return this.#upstreams().next?.watch;
+  }
+
   /** Goes over to another upstream watch without a gap: the old one stays until the new one has covered as much. */
-  replace(change: { readonly prevKv?: boolean; readonly isAlone?: boolean; readonly avoid?: string }): void {
+  replace(change: SupplyChange): void {
     if (this.#state.t !== "live" || this.#state.next !== undefined) return;
     const { upstream } = this.#state;
     const next = this.#open({
       prevKv: change.prevKv ?? upstream.prevKv,
       isAlone: change.isAlone ?? this.#port.isCatchUp,
-      avoid: change.avoid,
+      avoid: undefined,
+      toward: change.toward,
     });
     this.#state = { t: "live", upstream, next };
+  }
+
+  /** Stays with the upstream watch it has, if it was about to go over to another. */
+  abandonMove(): void {
+    if (this.#state.t !== "live" || this.#state.next === undefined) return;
+    const { upstream, next } = this.#state;
+    this.#state = { t: "live", upstream, next: undefined };
+    next.cancel();
   }
 
   /** Gives up the upstream watch it has, which says nothing more, for another. */
@@ -150,10 +172,11 @@ export class Supply {
 
   #opening(avoid: string | undefined): SupplyState {
     const prevKv = this.#prevKvBase !== undefined;
-    return { t: "opening", upstream: this.#open({ prevKv, isAlone: this.#port.isCatchUp, avoid }) };
+    const how = { prevKv, isAlone: this.#port.isCatchUp, avoid, toward: undefined };
+    return { t: "opening", upstream: this.#open(how) };
   }
 
-  #open(how: { prevKv: boolean; isAlone: boolean; avoid: string | undefined }): FeedUpstream {
+  #open(how: Omit<UpstreamWatchRequest, "range" | "startRevision">): FeedUpstream {
     const { head, range, owner } = this.#port;
     // One less than needed, for the next revision may be compacted or in the future (rule 5).
     const needed = this.#skipsKnown ? head + 1n : head;
