@@ -174,6 +174,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     balancer,
     counters: calls,
     upstreamWaitMs: config.upstreamWait,
+    upstreamReadWaitMs: config.upstreamReadWait,
     maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
     clock: systemClock,
     findTransform,

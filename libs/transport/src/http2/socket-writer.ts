@@ -19,10 +19,26 @@ export interface WriterOwner {
 /** Writers with something to write in this turn. One immediate serves them all, after the turn's reads. */
 let due: SocketWriter[] = [];
 
+/**
+ * Who has only answers to pings to write waits one turn more: a write wakes the peer, and grpc-go pings with nearly
+ * every answer, so the write that a client waits for would come second.
+ */
 function writeDue(): void {
   const writers = due;
   due = [];
-  for (const writer of writers) writer.flush();
+  for (const writer of writers) {
+    if (writer.isUrgent) {
+      writer.flush();
+    } else {
+      writer.isUrgent = true;
+      enqueue(writer);
+    }
+  }
+}
+
+function enqueue(writer: SocketWriter): void {
+  if (due.length === 0) setImmediate(writeDue);
+  due.push(writer);
 }
 
 /** Gathers the frames of one connection, and writes them once per turn of the event loop. */
@@ -30,6 +46,8 @@ export class SocketWriter {
   readonly output: Output = new Output();
   /** Bytes handed to the socket that the kernel has not taken. */
   inFlightBytes = 0;
+  /** Whether what is collected is to be written in this turn. */
+  isUrgent = false;
   readonly #socket: Duplex;
   readonly #owner: WriterOwner;
   readonly #counters: TransportCounters;
@@ -49,15 +67,21 @@ export class SocketWriter {
 
   /** Asks for a write at the end of this turn. */
   schedule(): void {
+    this.isUrgent = true;
+    this.scheduleLater();
+  }
+
+  /** Asks for a write at the end of the next turn, or with the next that is asked for. */
+  scheduleLater(): void {
     if (this.#isDue) return;
     this.#isDue = true;
-    if (due.length === 0) setImmediate(writeDue);
-    due.push(this);
+    enqueue(this);
   }
 
   /** Writes now what was collected. */
   flush(): void {
     this.#isDue = false;
+    this.isUrgent = false;
     if (this.#isEnded) return;
     this.#owner.onBeforeWrite();
     if (this.output.length === 0) return;
