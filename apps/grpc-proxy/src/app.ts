@@ -179,6 +179,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     clock: systemClock,
     findTransform,
     watches,
+    sharesMessages: !config.experimentalEnableGrpcLogging,
     localAnswers: registry.localAnswers,
     leaseBook,
     floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,

@@ -32,6 +32,7 @@ export {
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
 export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";
+export type { Fan, FanPort, SessionPort } from "./watch/fan.ts";
 export type { Feed } from "./watch/feed.ts";
 export { FeedSpread } from "./watch/feed-spread.ts";
 export type { HubEvent } from "./watch/hub-event.ts";
@@ -39,5 +40,5 @@ export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
-export { type SessionCounters, type SessionPort, WatchSession } from "./watch/watch-session.ts";
+export { type SessionCounters, WatchSession } from "./watch/watch-session.ts";
 export type { Watcher } from "./watch/watcher.ts";

@@ -238,11 +238,7 @@ export class WatchService implements Disposable {
   #notifyProgress(): void {
     for (const { sessions } of this.#scopes.values()) {
       for (const session of sessions.keys()) {
-        session.notifyProgress((watcher) => {
-          const isQuiet = !watcher.isFresh;
-          watcher.isFresh = false;
-          return isQuiet;
-        });
+        session.notifyProgress((watcher) => !watcher.takeFreshness());
       }
     }
   }

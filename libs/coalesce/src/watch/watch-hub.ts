@@ -154,8 +154,8 @@ export class WatchHub {
         this.#leaderless.clear();
         this.#openings.settle(feed, undefined);
       },
-      onDelivered: (receivers) => {
-        this.counters.sharedDeliveries += receivers - 1;
+      onShared: (more) => {
+        this.counters.sharedDeliveries += more;
       },
       onAdvanced: (feed, events) => {
         this.counters.eventsIn += events;
@@ -200,8 +200,8 @@ export class WatchHub {
     this.#report({ t: "feedClosed", range: feed.range, isCatchUp: feed.isCatchUp });
     this.#openings.settle(feed, end);
     for (const group of [...feed.groups]) {
-      const affected = end.t === "replaced" ? [...group.live, ...group.lagging] : [...group.live];
-      for (const watcher of affected) this.#conclude(watcher, end);
+      const affected = end.t === "replaced" ? group.watchers() : group.upToDate();
+      for (const watcher of [...affected]) this.#conclude(watcher, end);
     }
     this.#reattach(queued);
   }
