@@ -9,6 +9,7 @@ import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
 import { benchUnary } from "./scenarios/unary.ts";
 import { benchWatch } from "./scenarios/watch.ts";
+import { benchWatchSoak } from "./scenarios/watch-soak.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
   tcp: benchTcp,
@@ -17,6 +18,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   leases: benchLeases,
   soak: benchSoak,
   watch: benchWatch,
+  "watch-soak": benchWatchSoak,
 };
 
 const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]

@@ -32,6 +32,8 @@ export interface FeedOwner {
   /** etcd has answered a request for progress. */
   onProgressed(feed: Feed): void;
   onLost(feed: Feed, code: number, message: string): void;
+  /** It goes on with another upstream watch, where the last one ended. */
+  onResumed(): void;
   /** The feed is over. What its lagging watchers still need of the log they may have. */
   onEnded(feed: Feed, end: FeedEnd): void;
   /** The last watcher has left. */

@@ -216,6 +216,7 @@ export class Feed {
       onAdvance: (advance, header) => this.#advance(advance, header),
       onProgressed: () => owner.onProgressed(this),
       onLost: (code, message) => owner.onLost(this, code, message),
+      onResumed: () => owner.onResumed(),
       onEnd: (end) => this.end(end),
     };
   }
