@@ -224,23 +224,21 @@ export class WatchService implements Disposable {
   #endStreams(): void {
     const { balancer, clock, stallTimeoutMs } = this.#options;
     const leaderless = isLeaderless(balancer);
+    const isStalled = (since: number | undefined): boolean =>
+      stallTimeoutMs > 0 && since !== undefined && clock.nowMs() - since >= stallTimeoutMs;
     for (const { sessions } of this.#scopes.values()) {
-      for (const [session, { requiresLeader }] of [...sessions]) {
-        const { fullSince } = session;
+      // Without an array of them or a pair for each: there may be a hundred thousand, and this is every second.
+      sessions.forEach(({ requiresLeader }, session) => {
         if (requiresLeader && leaderless) {
           session.end(StatusCode.unavailable, noLeader);
-        } else if (
-          stallTimeoutMs > 0 &&
-          fullSince !== undefined &&
-          clock.nowMs() - fullSince >= stallTimeoutMs
-        ) {
+        } else if (isStalled(session.fullSince)) {
           this.stalledStreams++;
           session.end(
             StatusCode.unavailable,
             `etcd-edge: the watch stream was not read for ${Math.round(stallTimeoutMs / 1000)}s`,
           );
         }
-      }
+      });
     }
   }
 

@@ -25,14 +25,9 @@ export type SendProbe = (ranges: readonly KeyRange[]) => Promise<HeaderView>;
 const refusalCodes: ReadonlySet<number> = new Set([3, 7, 9, 11, 16]);
 const maxRanges = 100;
 
-interface Question {
+/** What all who wait for a range wait for. */
+interface Question extends PromiseWithResolvers<HeaderView> {
   readonly range: KeyRange;
-  readonly waiters: Waiter[];
-}
-
-interface Waiter {
-  resolve(header: HeaderView): void;
-  reject(error: unknown): void;
 }
 
 /**
@@ -52,14 +47,13 @@ export class ProbeFlight {
   }
 
   probe(range: KeyRange): Promise<HeaderView> {
-    return new Promise((resolve, reject) => {
-      const id = rangeId(range);
-      const waiter = { resolve, reject };
-      const question = this.#waiting.get(id);
-      if (question === undefined) this.#waiting.set(id, { range, waiters: [waiter] });
-      else question.waiters.push(waiter);
-      if (!this.#isInTheAir) void this.#fly();
-    });
+    const id = rangeId(range);
+    const known = this.#waiting.get(id);
+    if (known !== undefined) return known.promise;
+    const question: Question = { range, ...Promise.withResolvers<HeaderView>() };
+    this.#waiting.set(id, question);
+    if (!this.#isInTheAir) void this.#fly();
+    return question.promise;
   }
 
   async #fly(): Promise<void> {
@@ -83,11 +77,11 @@ export class ProbeFlight {
     try {
       this.sent++;
       const header = await this.#send(questions.map(({ range }) => range));
-      for (const { waiters } of questions) for (const { resolve } of waiters) resolve(header);
+      for (const { resolve } of questions) resolve(header);
     } catch (error) {
       const isShared = questions.length > 1 && error instanceof ProbeError && refusalCodes.has(error.code);
       if (isShared) await Promise.all(questions.map((question) => this.#ask([question])));
-      else for (const { waiters } of questions) for (const { reject } of waiters) reject(error);
+      else for (const { reject } of questions) reject(error);
     }
   }
 }
