@@ -231,7 +231,7 @@ export const options = {
   user: stringOption({
     flag: "user",
     default: "",
-    doc: "user of etcd that the proxy registers as; never used for clients' calls",
+    doc: "user of etcd that the proxy registers and asks for members as; never used for clients' calls",
     since: "edge",
   }),
   passwordFile: stringOption({
