@@ -196,6 +196,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     findTransform,
     watches,
     reads,
+    sharesMessages: !config.experimentalEnableGrpcLogging,
     localAnswers: registry.localAnswers,
     leaseBook,
     floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,

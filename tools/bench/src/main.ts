@@ -10,6 +10,7 @@ import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
 import { benchUnary } from "./scenarios/unary.ts";
 import { benchWatch } from "./scenarios/watch.ts";
+import { benchWatchSoak } from "./scenarios/watch-soak.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
   tcp: benchTcp,
@@ -19,6 +20,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   reads: benchReads,
   soak: benchSoak,
   watch: benchWatch,
+  "watch-soak": benchWatchSoak,
 };
 
 const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]

@@ -1,4 +1,4 @@
-import type { LeaseBook } from "@etcd-edge/coalesce";
+import type { FanPort, LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
@@ -10,6 +10,7 @@ import { createRevisionObserver } from "../ordering/revision-observer.ts";
 import type { ReadService } from "../reads/read-service.ts";
 import { rpcTable } from "../rpc-table.ts";
 import { WatchCall } from "../watch/watch-call.ts";
+import { WatchFans } from "../watch/watch-fans.ts";
 import type { WatchService } from "../watch/watch-service.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
 import type { CallTransform, FindTransform } from "./call-transform.ts";
@@ -36,6 +37,8 @@ export interface RelayContext {
   readonly watches: WatchService;
   /** Nothing with `--share-reads=false`. */
   readonly reads: ReadService | undefined;
+  /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */
+  readonly sharesMessages: boolean;
   /** With `--experimental-serializable-ordering`: what each client has seen. */
   readonly floors: RevisionFloors | undefined;
 }
@@ -127,7 +130,13 @@ function watch(
     onClosed: (session) => context.watches.closed(session),
     relay: () => stream(context, relayed, observe),
     observe,
+    fans: context.sharesMessages ? fansOf(call) : undefined,
   });
+}
+
+function fansOf({ client }: ClientsCall): FanPort {
+  client.data.fans ??= new WatchFans(client);
+  return client.data.fans;
 }
 
 function keepAlive(context: RelayContext, { call, record, credentials }: RelayedCall): ClientsSink {
