@@ -10,6 +10,7 @@ export function checkUnique({ watches }: History): readonly Violation[] {
   const told = new Map<number, Set<string>>();
   for (const watch of watches) {
     // What its predecessors were told is what it must not tell again; records are in the order they were made.
+    // A revision of which it got only fragments is told to the successor from its beginning.
     const before = watch.resumes === undefined ? undefined : told.get(watch.resumes);
     const seen = new Set(before);
     told.set(watch.id, seen);
