@@ -31,6 +31,7 @@ export interface EtcdClientOptions {
 const callTimeoutMs = 5_000;
 const unavailable = 14;
 const deadlineExceeded = 4;
+const unauthenticated = 16;
 
 /**
  * A client as users have it: grpc-js, which shares no code with ours and so cannot hide its faults; no retries, because a
@@ -54,12 +55,16 @@ export class EtcdClient implements Disposable {
     request: MessageInitShape<I>,
     timeoutMs: number = callTimeoutMs,
   ): Promise<MessageShape<O>> {
-    if (this.#options.user !== undefined) await this.#authenticate(timeoutMs);
-    try {
-      return await this.#once(method, request, timeoutMs, this.#metadata());
-    } catch (error) {
-      this.noteFailure(error);
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      if (this.#options.user !== undefined) await this.#authenticate(timeoutMs);
+      try {
+        return await this.#once(method, request, timeoutMs, this.#metadata());
+      } catch (error) {
+        this.noteFailure(error);
+        // Who has forgotten our token has done nothing: asked again with another, as etcd's own client does.
+        const isForgotten = (error as Partial<ServiceError>).code === unauthenticated && attempt === 1;
+        if (!isForgotten) throw error;
+      }
     }
   }
 
@@ -77,6 +82,11 @@ export class EtcdClient implements Disposable {
       method.responseDeserialize,
       all,
     );
+  }
+
+  /** The next call gets a new token. */
+  forgetToken(): void {
+    this.#token = undefined;
   }
 
   /** Draws the lesson of a call that failed: another endpoint, another token. */

@@ -43,6 +43,8 @@ async function watchOnce(
 ): Promise<readonly Wish[]> {
   const { recorder, traffic, end } = context;
   await context.whileHushed();
+  // Watching does not keep a token alive: who comes back has another.
+  etcd.forgetToken();
   const number = streams++;
   using stream = await WatchStream.open(recorder, etcd);
   const opened: OpenWatch[] = [];
@@ -77,8 +79,8 @@ async function watchOnce(
 
 /** As etcd's own client: behind the last whole revision it was told, with the same request otherwise. */
 function wishToResume(open: OpenWatch, client: number, stream: number): Wish | undefined {
-  if (open.messages.some((message) => message.t === "canceled") || open.cancelAskedAt !== undefined)
-    return undefined;
+  const isCompacted = open.messages.some((one) => one.t === "canceled" && one.compactRevision > 0n);
+  if (isCompacted || open.cancelAskedAt !== undefined) return undefined;
   const record: WatchRecord = { ...open, client, stream, askedAt: 0, isOpenAtEnd: false };
   const first = firstOwed(record);
   if (first === undefined) return { request: open.request }; // never created: asked anew

@@ -18,6 +18,8 @@ export interface RoundReport {
   readonly events: number;
   readonly progress: number;
   readonly leases: number;
+  /** Why calls failed and watches ended, and how often. */
+  readonly reasons: Readonly<Record<string, number>>;
   readonly search: Findings["search"];
   /** Revisions that the reference could not see, because they were compacted first. */
   readonly unseen: number;
@@ -58,6 +60,7 @@ export function summariseRound(history: History, findings: Findings): RoundRepor
       0,
     ),
     leases: history.leases.length,
+    reasons: countReasons(history),
     search: findings.search,
     unseen: reference.gaps.reduce((sum, gap) => sum + Number(gap.upto - gap.after), 0),
     violations: findings.violations,
@@ -76,4 +79,18 @@ export function countViolations({ rounds }: RunReport): ReadonlyMap<PromiseName,
 /** Whether everything was kept but what is allowed. */
 export function isGood(report: RunReport): boolean {
   return [...countViolations(report).keys()].every((promise) => report.allowed.includes(promise));
+}
+
+function countReasons({ operations, watches }: History): Record<string, number> {
+  const counts: Record<string, number> = {};
+  const add = (reason: string): void => {
+    counts[reason] = (counts[reason] ?? 0) + 1;
+  };
+  for (const { outcome } of operations) if (outcome.t !== "answered") add(`call: ${outcome.reason}`);
+  for (const message of watches.flatMap((watch) => watch.messages)) {
+    if (message.t === "lost") add(`stream: ${message.reason}`);
+    if (message.t === "canceled")
+      add(`watch: ${message.reason || (message.compactRevision > 0n ? "compacted" : "as asked")}`);
+  }
+  return counts;
 }
