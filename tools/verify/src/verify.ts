@@ -121,6 +121,7 @@ async function roundOptions(config: VerifyConfig, stack: Stack | undefined): Pro
     groups: 4,
     keysPerGroup: 4,
     compactEveryMs: config.compactEvery,
+    settleMs: 40_000,
   };
 }
 

@@ -20,6 +20,8 @@ export interface RoundOptions {
   readonly keysPerGroup: number;
   /** How often something is compacted, in milliseconds; 0 for never. */
   readonly compactEveryMs: number;
+  /** How long everything may take to come to rest once nothing is disturbed any more; what has not by then never will. */
+  readonly settleMs: number;
 }
 
 /** What the actors of a round share. */

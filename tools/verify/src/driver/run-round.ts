@@ -35,8 +35,6 @@ export interface RoundControls {
   compactEagerly(): () => void;
 }
 
-/** How long everything may take to come to rest once nothing is disturbed any more. */
-const settleMs = 40_000;
 const finalTries = 60;
 
 /**
@@ -99,8 +97,8 @@ export async function runRound(
   interrupt?.removeEventListener("abort", stop);
   const calmFrom = recorder.now();
   const last = await writeLast(context);
-  await reference.reached(last, settleMs);
-  await settle(recorder);
+  await reference.reached(last, options.settleMs);
+  await settle(recorder, options.settleMs);
   const history = recorder.toHistory(calmFrom);
   end.abort();
   await Promise.all([...watches, done]);
@@ -150,7 +148,7 @@ async function writeLast({ options, recorder, space }: RoundContext): Promise<bi
 }
 
 /** Waits until every open watch has all it owes, or the time is over: then it is `convergence` that says so. */
-async function settle(recorder: Recorder): Promise<void> {
+async function settle(recorder: Recorder, settleMs: number): Promise<void> {
   const deadline = performance.now() + settleMs;
   const timeline = new Timeline(recorder.toHistory(0).reference);
   while (performance.now() < deadline) {

@@ -21,8 +21,10 @@ export interface StackOptions {
   readonly tokenTtlSeconds: number;
   /** Every hop is encrypted: bytes that were lost, repeated or put in another order are then noticed by the hop itself. */
   readonly tls: boolean;
-  /** For our tiers' Node: `--import` of something that changes them. */
-  readonly nodeArgs?: readonly string[];
+  /** For our tiers' Node: `--import` of something that changes them, and what that wants to know. */
+  readonly node?: { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
+  /** One that runs already, without users and TLS; it is left running. Default: one of its own. */
+  readonly cluster?: EtcdCluster;
 }
 
 /** etcd with a door in front, every process and every hop of it at hand. Disposing takes it down. */
@@ -56,14 +58,16 @@ export async function startStack(options: StackOptions, random: Random): Promise
   const hasUsers = tokenTtlSeconds > 0;
   const authority = options.tls ? undo.use(await createAuthority()) : undefined;
   const certificate = await authority?.issue({ name: "server" });
-  const cluster = undo.use(
-    await startEtcdCluster({
-      binary,
-      members,
-      args: etcdFlags(options),
-      ...(certificate === undefined ? {} : { tls: certificate }),
-    }),
-  );
+  const cluster =
+    options.cluster ??
+    undo.use(
+      await startEtcdCluster({
+        binary,
+        members,
+        args: etcdFlags(options),
+        ...(certificate === undefined ? {} : { tls: certificate }),
+      }),
+    );
   const etcdctlFlags = authority === undefined ? [] : [`--cacert=${authority.caFile}`];
   if (hasUsers) await enableAuth(cluster, etcdctlFlags);
   const tls = authority && certificate && { caFile: authority.caFile, ...certificate };
@@ -77,7 +81,7 @@ export async function startStack(options: StackOptions, random: Random): Promise
   const names = doors[options.door].tiers;
   for (const [index, tier] of [...names.entries()].reverse()) {
     const count = index === 0 ? replicas : 1;
-    const plan = { tier, upstream, binary, nodeArgs: options.nodeArgs ?? [], tls };
+    const plan = { tier, upstream, binary, node: options.node, tls };
     const units = await Promise.all(
       Array.from({ length: count }, async (_, i) => undo.use(await startTier({ ...plan, replica: i + 1 }))),
     );

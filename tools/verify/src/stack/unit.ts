@@ -47,7 +47,10 @@ export interface TierPlan {
   readonly replica: number;
   readonly upstream: readonly string[];
   readonly binary: EtcdBinary;
-  readonly nodeArgs: readonly string[];
+  /** Of ours: more for Node itself. */
+  readonly node:
+    | { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> }
+    | undefined;
   readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
@@ -58,7 +61,7 @@ export async function startTier(plan: TierPlan): Promise<Unit & AsyncDisposable>
   const [command, args, ready] = commandOf(plan, address);
   let running: RunningProgram;
   const start = async (): Promise<void> => {
-    running = startProgram(command, args);
+    running = startProgram(command, args, { env: plan.node?.env ?? {} });
     await running.waitForLine(ready);
   };
   await start();
@@ -80,7 +83,7 @@ export async function startTier(plan: TierPlan): Promise<Unit & AsyncDisposable>
 }
 
 function commandOf(
-  { tier, upstream, binary, nodeArgs, tls }: TierPlan,
+  { tier, upstream, binary, node, tls }: TierPlan,
   address: string,
 ): [string, string[], string] {
   const common = ["start", `--endpoints=${upstream.join(",")}`, `--listen-addr=${address}`];
@@ -91,7 +94,7 @@ function commandOf(
   }
   const gatewayReady = "ready to proxy client requests";
   const proxyReady = "started gRPC proxy";
-  const ours = (app: string): string[] => [...nodeArgs, join(root, "apps", app, "src", "main.ts")];
+  const ours = (app: string): string[] => [...(node?.args ?? []), join(root, "apps", app, "src", "main.ts")];
   switch (tier) {
     case "tcp-gateway":
       return [process.execPath, [...ours(tier), ...common], gatewayReady];
