@@ -37,7 +37,7 @@ export function toChangeEvent(event: Event): ChangeEvent {
   return event.prevKv === undefined ? { kind, kv } : { kind, kv, prev: toStored(event.prevKv) };
 }
 
-export function toRequestOp(step: SimpleAction): MessageInitShape<typeof RequestOpSchema> {
+function toRequestOp(step: SimpleAction): MessageInitShape<typeof RequestOpSchema> {
   switch (step.t) {
     case "put": {
       const value = { key: toBytes(step.key), value: toBytes(step.value), lease: step.lease };

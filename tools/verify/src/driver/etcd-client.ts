@@ -5,7 +5,6 @@ import {
   type GrpcJsService,
   KV,
   Lease,
-  Maintenance,
   type MessageInitShape,
   type MessageShape,
   toGrpcJsService,
@@ -17,7 +16,6 @@ import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceErr
 export const kv: GrpcJsService<typeof KV> = toGrpcJsService(KV);
 export const lease: GrpcJsService<typeof Lease> = toGrpcJsService(Lease);
 export const watch: GrpcJsService<typeof Watch> = toGrpcJsService(Watch);
-export const maintenance: GrpcJsService<typeof Maintenance> = toGrpcJsService(Maintenance);
 const auth: GrpcJsService<typeof Auth> = toGrpcJsService(Auth);
 
 export interface EtcdClientOptions {

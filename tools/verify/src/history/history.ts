@@ -30,7 +30,7 @@ export interface ReferenceChange {
 }
 
 /** What the reference did not see: revisions in (after, upto]. */
-export interface ReferenceGap {
+interface ReferenceGap {
   readonly after: bigint;
   readonly upto: bigint;
 }

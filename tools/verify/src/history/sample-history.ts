@@ -15,11 +15,11 @@ export function stored(key: string, value: string, at: bigint, more: Partial<Sto
   return { key, value, createRevision: at, modRevision: at, version: 1n, lease: 0n, ...more };
 }
 
-export function put(kv: Stored, prev?: Stored): ChangeEvent {
+function put(kv: Stored, prev?: Stored): ChangeEvent {
   return prev === undefined ? { kind: "put", kv } : { kind: "put", kv, prev };
 }
 
-export function gone(key: string, at: bigint, prev?: Stored): ChangeEvent {
+function gone(key: string, at: bigint, prev?: Stored): ChangeEvent {
   const kv = stored(key, "", at, { createRevision: 0n, version: 0n });
   return prev === undefined ? { kind: "delete", kv } : { kind: "delete", kv, prev };
 }

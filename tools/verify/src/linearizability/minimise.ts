@@ -36,7 +36,7 @@ export function minimise(
 }
 
 /** Whether no order explains the calls from that state; a search that gives up shows nothing. */
-export function isImpossible({ initial, calls }: Smallest): boolean {
+function isImpossible({ initial, calls }: Smallest): boolean {
   const revisions = calls.flatMap(({ operation }) => writtenAt(operation) ?? []);
   return findLinearization(createKvModel(initial, revisions), calls, maxSteps).t === "impossible";
 }

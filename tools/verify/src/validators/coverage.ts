@@ -26,7 +26,7 @@ export function spokenUpTo(watch: WatchRecord): bigint {
 }
 
 /** What a watch of this request is told of a change. */
-export function wantedOf({ request }: WatchRecord, change: Change): readonly ChangeEvent[] {
+function wantedOf({ request }: WatchRecord, change: Change): readonly ChangeEvent[] {
   return change.events.filter(({ kind, kv }) => isWanted(request, kind) && holds(request.span, kv.key));
 }
 

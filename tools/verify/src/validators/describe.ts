@@ -15,7 +15,7 @@ export function describeEvent({ kind, kv }: ChangeEvent): string {
     : `DELETE ${kv.key}@${kv.modRevision}`;
 }
 
-export function describeAction(action: Action): string {
+function describeAction(action: Action): string {
   if (action.t !== "txn") return describeStep(action);
   const compares = action.compares.map((one) => `${one.target}(${one.key})=${one.equals}`).join(" and ");
   const list = (steps: readonly SimpleAction[]): string => steps.map(describeStep).join("; ") || "nothing";
@@ -35,7 +35,7 @@ function describeStep(step: SimpleAction): string {
   }
 }
 
-export function describeAnswer(answer: Answer): string {
+function describeAnswer(answer: Answer): string {
   if (answer.t !== "txn") return describeOne(answer);
   return `${answer.succeeded ? "then" : "else"}: ${answer.answers.map(describeOne).join("; ")}`;
 }
