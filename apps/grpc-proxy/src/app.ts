@@ -82,6 +82,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const serverTls = await loadListenerTls(config, { listen, logger });
   const clientTls = loadClientTls(config, logger);
   const serviceUser = readServiceUser(config);
+  const serviceToken = serviceUser === undefined ? undefined : new ServiceToken(serviceUser);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
@@ -101,7 +102,9 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   );
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
-    intervalMs > 0 ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, logger })) : seeds;
+    intervalMs > 0
+      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, token: serviceToken, logger }))
+      : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
   const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
@@ -163,8 +166,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       { ...config, advertiseClientUrl },
       {
         // Our own identity never shares a connection with clients (rule 8).
-        balancer: serviceUser === undefined ? balancer : undo.use(createBalancer()),
-        token: serviceUser === undefined ? undefined : new ServiceToken(serviceUser),
+        balancer: serviceToken === undefined ? balancer : undo.use(createBalancer()),
+        token: serviceToken,
         hostname: hostname(),
         logger,
       },
@@ -174,6 +177,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     balancer,
     counters: calls,
     upstreamWaitMs: config.upstreamWait,
+    upstreamReadWaitMs: config.upstreamReadWait,
     maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
     clock: systemClock,
     findTransform,

@@ -231,7 +231,7 @@ export const options = {
   user: stringOption({
     flag: "user",
     default: "",
-    doc: "user of etcd that the proxy registers as; never used for clients' calls",
+    doc: "user of etcd that the proxy registers and asks for members as; never used for clients' calls",
     since: "edge",
   }),
   passwordFile: stringOption({
@@ -252,10 +252,17 @@ export const options = {
   }),
   upstreamWait: durationOption({
     flag: "upstream-wait",
-    default: 2_000,
-    doc: "longest time a read waits for a connection to etcd before it is answered UNAVAILABLE; writes and streams never wait",
+    default: 5_000,
+    doc: "longest time a call waits while a connection to etcd is being made, over all endpoints, before it is answered UNAVAILABLE; never past its deadline",
     since: "edge",
     check: (value) => (value >= 0 ? undefined : "--upstream-wait must not be negative"),
+  }),
+  upstreamReadWait: durationOption({
+    flag: "upstream-read-wait",
+    default: 2_000,
+    doc: "how long a read is held for the next attempt after every endpoint has failed; writes and streams are answered UNAVAILABLE at once",
+    since: "edge",
+    check: (value) => (value >= 0 ? undefined : "--upstream-read-wait must not be negative"),
   }),
   watchLogBytes: uintOption({
     flag: "watch-log-bytes",

@@ -229,10 +229,10 @@ describe("rule 39: what may be sent again", () => {
 });
 
 describe("rule 42: no upstream", () => {
-  it("holds a read for --upstream-wait and serves it as soon as etcd is there", async () => {
+  it("holds a read for --upstream-read-wait and serves it as soon as etcd is there", async () => {
     await using raw = await startRawServer((socket) => socket.destroy());
     const { address } = raw;
-    await using proxy = await startProxy({ endpoints: [address], upstreamWait: 10_000 });
+    await using proxy = await startProxy({ endpoints: [address], upstreamReadWait: 30_000 });
     using client = createByteClient(proxy.address.port);
     const waiting = call(client, "range", request);
     expect((await call(client, "put", request)).error).toMatchObject({ code: 14 });
@@ -242,7 +242,7 @@ describe("rule 42: no upstream", () => {
   });
 
   it("answers 14 when the wait is over, and 4 when the client's deadline comes first", async () => {
-    await using proxy = await startProxy({ endpoints: ["127.0.0.1:1"], upstreamWait: 300 });
+    await using proxy = await startProxy({ endpoints: ["127.0.0.1:1"], upstreamReadWait: 300 });
     using client = createByteClient(proxy.address.port);
     const began = performance.now();
     expect((await call(client, "range", request)).error).toMatchObject({ code: 14 });
@@ -250,6 +250,26 @@ describe("rule 42: no upstream", () => {
     const deadline = Date.now() + 100;
     expect((await call(client, "range", request, { deadline })).error).toMatchObject({ code: 4 });
   });
+
+  it.each(["range", "put"] as const)(
+    "lets a %s wait for connections under way no longer than --upstream-wait, over all endpoints",
+    async (method) => {
+      // They accept and say nothing: the attempt goes on for as long as it may.
+      await using silent = await startRawServer(() => {});
+      await using other = await startRawServer(() => {});
+      await using proxy = await startProxy({
+        endpoints: [silent.address, other.address],
+        upstreamWait: 300,
+        upstreamReadWait: 0,
+      });
+      using client = createByteClient(proxy.address.port);
+      const began = performance.now();
+      const deadline = Date.now() + 60_000;
+      expect((await call(client, method, request, { deadline })).error).toMatchObject({ code: 14 });
+      expect(performance.now() - began).toBeGreaterThan(290);
+      expect(performance.now() - began).toBeLessThan(8_000); // an attempt takes up to 10 s
+    },
+  );
 });
 
 describe("rule 43: deadlines", () => {

@@ -24,7 +24,8 @@ const differs: Readonly<Record<string, string>> = {
   chunked_request_left_open: "etcd answers only when the body ends; we answer at once",
   lease_keepalive_malformed: "v2 answers 200 without a body; we answer 400",
   type_repeated_elem_null: "v1 panics and drops the connection; we answer 400",
-  type_oneof_null: "1.6.4 of grpc-gateway loses the request beside a null; later releases and we do not",
+  type_oneof_null:
+    "1.6.4 of grpc-gateway mostly loses the request beside a null; later releases and we do not",
   maintenance_alarm_activate_none_CRASHES_ETCD: "kills etcd 3.4; we refuse it",
   maintenance_alarm_activate_none: "a request that kills etcd 3.4; its recording has no CORS headers",
   type_enum_num_unknown:

@@ -29,13 +29,26 @@ export {
   toRangeFields,
   upperBound,
 } from "./range/key-range.ts";
+export type {
+  ReadFailure,
+  ReadMembers,
+  ReadResult,
+  ReadScope,
+  SharedRead,
+  UpstreamEnd,
+  UpstreamRead,
+} from "./read/ports.ts";
+export { findShareable, ReadHub, type ReadHubOptions } from "./read/read-hub.ts";
+export type { ReadCounts, ReadLimits } from "./read/read-limits.ts";
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
 export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";
 export type { Feed } from "./watch/feed.ts";
+export { FeedSpread } from "./watch/feed-spread.ts";
+export type { HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
-export { type HubEvent, WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
+export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
 export { type SessionCounters, type SessionPort, WatchSession } from "./watch/watch-session.ts";
 export type { Watcher } from "./watch/watcher.ts";

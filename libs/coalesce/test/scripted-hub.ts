@@ -111,7 +111,12 @@ export class ScriptedHub {
   constructor(limits: { maxTotalBytes: number; maxLogBytes: number } = roomy) {
     const source: WatchSource = {
       open: (request, sink) => {
-        const watch = new ScriptedWatch(request, sink, request.avoid === "m1" ? "m2" : "m1", this.version);
+        const watch = new ScriptedWatch(
+          request,
+          sink,
+          request.toward ?? (request.avoid === "m1" ? "m2" : "m1"),
+          this.version,
+        );
         this.opened.push(watch);
         return watch;
       },

@@ -60,8 +60,9 @@ class World {
     this.#chance = chance;
     this.etcd = new ModelEtcd(chance, { members: 3, version });
     const source = new UpstreamPool({
-      pick: (avoid) => {
+      pick: ({ avoid, toward }) => {
         const up = this.etcd.members.filter(({ isDown }) => !isDown).map(({ name }) => name);
+        if (toward !== undefined && up.includes(toward)) return toward;
         const wanted = up.filter((name) => name !== avoid);
         return (wanted.length > 0 ? wanted : up)[chance.int(Math.max(1, wanted.length || up.length))];
       },
@@ -112,7 +113,7 @@ class World {
     const pick = <T>(list: readonly T[]): T | undefined => list[this.#chance.int(Math.max(1, list.length))];
     const stream = pick([...etcd.streams]);
     const one = pick(this.open);
-    switch (this.#chance.int(22)) {
+    switch (this.#chance.int(23)) {
       case 0:
       case 1:
       case 2:
@@ -201,6 +202,13 @@ class World {
           if (this.#chance.int(4) === 0) session.notifyProgress(() => true);
         if (this.#chance.int(10) === 0) this.hasQuorum = !this.hasQuorum;
         break;
+      case 22: {
+        const feed = pick([...this.hub.feeds()]);
+        const toward = pick(etcd.members)?.name ?? "";
+        if (this.#chance.int(4) === 0) feed?.abandonMove();
+        else feed?.replace({ toward });
+        break;
+      }
     }
     if (this.#chance.int(3) === 0) await settle();
   }

@@ -430,6 +430,7 @@ describe("upstream streams", () => {
         prevKv: false,
         isAlone: false,
         avoid: undefined,
+        toward: undefined,
       } as const;
       const handle = stream.open(request, {
         onCreated: () => void seen.push("created"),

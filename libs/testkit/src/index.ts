@@ -10,6 +10,7 @@ export {
   srvAnswer,
   startFakeResolver,
 } from "./dns/fake-resolver.ts";
+export { enableAuth } from "./etcd/enable-auth.ts";
 export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
 export type { EtcdMember } from "./etcd/etcd-member.ts";
 export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";

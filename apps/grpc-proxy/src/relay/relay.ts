@@ -22,8 +22,10 @@ import { StreamingCall } from "./streaming-call.ts";
 export interface RelayContext {
   readonly balancer: ChannelBalancer;
   readonly counters: CallCounters;
-  /** Longest wait of a read for an upstream (rule 42). */
+  /** Longest wait of a call for connections that are being made. */
   readonly upstreamWaitMs: number;
+  /** Longest wait of a read for the next attempt (rule 42). */
+  readonly upstreamReadWaitMs: number;
   /** Largest request that is sent to etcd. */
   readonly maxSendBytes: number;
   readonly clock: Clock;

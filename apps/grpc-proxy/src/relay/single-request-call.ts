@@ -65,6 +65,7 @@ export class SingleRequestCall implements ClientsSink {
   #phase: Phase = { t: "collecting", request: undefined };
   /** Endpoints that provably did not take the call. Made only when there is one. */
   #tried: Set<Upstream> | undefined;
+  #connectBy = 0;
   #holdUntilMs = 0;
   #hasAnswered = false;
 
@@ -107,7 +108,9 @@ export class SingleRequestCall implements ClientsSink {
       this.#end(StatusCode.unknown, "EOF"); // code and text of grpc-go for a call without its message
       return;
     }
-    this.#holdUntilMs = performance.now() + (isRead(this.#rpc) ? this.#context.upstreamWaitMs : 0);
+    const now = performance.now();
+    this.#connectBy = now + this.#context.upstreamWaitMs;
+    this.#holdUntilMs = now + (isRead(this.#rpc) ? this.#context.upstreamReadWaitMs : 0);
     this.#forward(request, undefined);
   }
 
@@ -137,7 +140,8 @@ export class SingleRequestCall implements ClientsSink {
     const channel = this.#rpc.kind === "unary" ? upstream.calls : upstream.streams;
     const { path, deadlineAt } = this.#downstream;
     this.#course?.onSend?.(request);
-    const options = deadlineAt === undefined ? {} : { deadlineAt };
+    const connectBy = this.#connectBy;
+    const options = deadlineAt === undefined ? { connectBy } : { connectBy, deadlineAt };
     const call = channel.open(path, this.#metadata, options, this.#answers);
     this.#phase = { t: "upstream", request, upstream, call };
     call.sendMessage(request, true);

@@ -47,6 +47,7 @@ export class StreamingCall implements ClientsSink {
   readonly #record: CallRecord;
   readonly #metadata: RawMetadata;
   readonly #transform: CallTransform | undefined;
+  readonly #connectBy: number;
   readonly #observe: ((answer: Uint8Array) => void) | undefined;
   readonly #tried = new Set<Upstream>();
   #phase: Phase = { t: "over" };
@@ -62,6 +63,7 @@ export class StreamingCall implements ClientsSink {
     this.#metadata = options.metadata;
     this.#transform = options.transform;
     this.#observe = options.observe;
+    this.#connectBy = performance.now() + this.#context.upstreamWaitMs;
     this.#connect("no etcd endpoint is available");
   }
 
@@ -111,7 +113,8 @@ export class StreamingCall implements ClientsSink {
       return;
     }
     const { path, deadlineAt } = this.#downstream;
-    const options = deadlineAt === undefined ? {} : { deadlineAt };
+    const connectBy = this.#connectBy;
+    const options = deadlineAt === undefined ? { connectBy } : { connectBy, deadlineAt };
     const call = upstream.streams.open(path, this.#metadata, options, this.#answers);
     this.#phase = { t: "upstream", upstream, call };
     for (const message of this.#replay ?? []) call.sendMessage(message);

@@ -17,6 +17,8 @@ const statusPath = "/etcdserverpb.Maintenance/Status";
 const versionTimeoutMs = 5_000;
 const nothing = new Uint8Array(0);
 
+type Wish = Parameters<StreamOpener["pick"]>[0];
+
 /** Opens Watch calls over the connections for long streams, which bulk traffic does not use. */
 export class UpstreamStreams implements StreamOpener {
   readonly #balancer: ChannelBalancer;
@@ -30,7 +32,9 @@ export class UpstreamStreams implements StreamOpener {
     this.#transform = transform;
   }
 
-  pick(avoid: string | undefined): string | undefined {
+  pick({ avoid, toward }: Wish): string | undefined {
+    const wanted = toward === undefined ? undefined : this.#find(toward);
+    if (wanted !== undefined && this.#balancer.isWorking(wanted)) return toward;
     const avoided = avoid === undefined ? undefined : this.#find(avoid);
     const others = avoided === undefined ? undefined : this.#balancer.pick(new Set([avoided]));
     // A member that is known to be of no use is no better than the one to be avoided.

@@ -9,16 +9,13 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
   };
   const counter = (name: string, help: string, read: () => number): void =>
     metrics.observedCounter({ name: `etcd_edge_watch_${name}_total`, help, read });
-  const feeds = function* (): IterableIterator<Feed> {
-    for (const { hub } of watches.scopes()) yield* hub.feeds();
-  };
   gauge("client_watches", "Watches of clients.", () => watches.total.watches);
   gauge("client_streams", "Watch streams of clients.", () =>
     sum(watches.scopes(), ({ sessions }) => sessions.size),
   );
-  gauge("feeds", "Watches at etcd that clients share.", () => count(feeds(), (feed) => !feed.isCatchUp));
+  gauge("feeds", "Watches at etcd that clients share.", () => count(watches.feeds(), isShared));
   gauge("catch_ups", "Watches at etcd for clients that are behind.", () =>
-    count(feeds(), (feed) => feed.isCatchUp),
+    count(watches.feeds(), (feed) => feed.isCatchUp),
   );
   gauge("log_bytes", "Bytes of events kept for watchers that are behind.", () => watches.budget.totalBytes);
   gauge("lag_revisions", "Revisions by which the feed that is furthest behind is behind the store.", () => {
@@ -37,8 +34,17 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
   });
   counter("events_in", "Events that etcd sent.", () => watches.eventsIn());
   counter("events_out", "Events sent to clients.", () => watches.counters.eventsOut);
+  counter(
+    "spread_moves",
+    "Watches at etcd moved to another member to spread them.",
+    () => watches.spreadMoves,
+  );
   counter("creates_refused", "Watches refused for a limit.", () => watches.counters.createsRefused);
   counter("stalled_streams", "Client streams ended because nobody read them.", () => watches.stalledStreams);
+}
+
+function isShared(feed: Feed): boolean {
+  return !feed.isCatchUp;
 }
 
 function sum<T>(items: Iterable<T>, of: (item: T) => number): number {

@@ -1,4 +1,6 @@
 import {
+  type Feed,
+  FeedSpread,
   gatesOf,
   type HubEvent,
   LogBudget,
@@ -10,7 +12,7 @@ import {
   type WatchLimits,
   WatchSession,
 } from "@etcd-edge/coalesce";
-import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { type ChannelBalancer, endpointKey } from "@etcd-edge/endpoints";
 import type { Clock } from "@etcd-edge/runtime";
 import { StatusCode } from "@etcd-edge/transport";
 import type { FindTransform } from "../relay/call-transform.ts";
@@ -61,10 +63,12 @@ export class WatchService implements Disposable {
   #pastDeliveries = 0;
   #pastEventsIn = 0;
   readonly #timers: { stop(): void }[] = [];
+  readonly #spread: FeedSpread;
 
   constructor(options: WatchServiceOptions) {
     this.#options = options;
     this.budget = new LogBudget(options.logBytes);
+    this.#spread = new FeedSpread(options.clock);
     this.#every(checkMs, () => this.#check());
     this.#every(options.progressNotifyIntervalMs, () => this.#notifyProgress());
   }
@@ -72,6 +76,16 @@ export class WatchService implements Disposable {
   /** The hubs of all scopes, for metrics and explanations. */
   *scopes(): IterableIterator<Pick<Scope, "hub" | "pool" | "sessions">> {
     yield* this.#scopes.values();
+  }
+
+  /** All watches at etcd. */
+  *feeds(): IterableIterator<Feed> {
+    for (const { hub } of this.#scopes.values()) yield* hub.feeds();
+  }
+
+  /** How many feeds went from one member to another to spread them, since the start. */
+  get spreadMoves(): number {
+    return this.#spread.moves;
   }
 
   /** Events that etcd sent, since the start. */
@@ -188,6 +202,16 @@ export class WatchService implements Disposable {
   }
 
   #check(): void {
+    this.#endStreams();
+    const members = [...this.#options.balancer.choices()];
+    this.#spread.step(
+      this.feeds(),
+      new Map(members.map(([{ endpoint }, weight]) => [endpointKey(endpoint), weight])),
+    );
+  }
+
+  /** Streams that nobody reads, and those that asked for a leader where there is none. */
+  #endStreams(): void {
     const { balancer, clock, stallTimeoutMs } = this.#options;
     const leaderless = isLeaderless(balancer);
     for (const { sessions } of this.#scopes.values()) {

@@ -11,10 +11,10 @@ import { unknownGates } from "./version-gates.ts";
 export interface StreamOpener {
   /**
    * Which member the next watch should be on.
-   * @param avoid a member that is taken only if there is no other
+   * @param wish a member that is taken only if there is no other, or one that is taken if it is of use
    * @returns nothing where there is nobody to ask
    */
-  pick(avoid: string | undefined): string | undefined;
+  pick(wish: Pick<UpstreamWatchRequest, "avoid" | "toward">): string | undefined;
   open(member: string, sink: StreamSink): StreamPort;
 }
 
@@ -39,7 +39,7 @@ export class UpstreamPool implements WatchSource {
   }
 
   open(request: UpstreamWatchRequest, sink: UpstreamWatchSink): UpstreamWatch {
-    const member = this.#opener.pick(request.avoid);
+    const member = this.#opener.pick(request);
     if (member === undefined) return new Nowhere(sink);
     return this.#streamFor(member, request.isAlone).open(request, sink);
   }

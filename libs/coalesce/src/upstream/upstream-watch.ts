@@ -12,6 +12,8 @@ export interface UpstreamWatchRequest {
   readonly isAlone: boolean;
   /** The member that is not wanted, if there is another. */
   readonly avoid: string | undefined;
+  /** The member that is wanted. Another takes its place if it is gone. */
+  readonly toward: string | undefined;
 }
 
 /** How a watch at etcd ended. */

@@ -92,6 +92,13 @@ export class ChannelBalancer implements AsyncDisposable {
     return candidates[this.#turn % candidates.length]?.upstream;
   }
 
+  /** Those of which `pick` takes one now, with the weight of each: equal ones get equal shares. */
+  choices(): ReadonlyMap<Upstream, number> {
+    const first = Math.min(...this.#candidates.map(({ priority }) => priority));
+    const usable = this.#candidates.filter(({ priority }) => priority === first);
+    return new Map(usable.map(({ upstream, weight }) => [upstream, weight]));
+  }
+
   /** True unless the last looks at this endpoint say that it is of no use, or it has left the set. */
   isWorking(upstream: Upstream): boolean {
     return this.#working.has(upstream);

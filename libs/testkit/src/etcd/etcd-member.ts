@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { get } from "node:http";
+import { get, type IncomingMessage } from "node:http";
 import { get as getSecurely } from "node:https";
+import { text } from "node:stream/consumers";
 import { allStopped } from "../process/all-stopped.ts";
 import { type RunningProgram, startProgram } from "../process/child-process.ts";
 
@@ -22,7 +23,7 @@ export interface EtcdMember {
   kill(): Promise<void>;
   /** Starts it again on its data, and waits until it answers health checks. */
   restart(): Promise<void>;
-  /** Resolves when the member says it is healthy (it has a leader). */
+  /** Resolves when the member says it is healthy (it has a leader) and the cluster's version is decided. */
   healthy(): Promise<void>;
 }
 
@@ -94,15 +95,31 @@ async function waitForHealth(clientUrl: string, program: RunningProgram): Promis
   throw new Error(`etcd not healthy after ${healthTimeoutMs} ms:\n${program.output()}`);
 }
 
+/**
+ * Healthy, and the version decided: for its first moments a cluster says `not_decided`, and refuses what a later
+ * version can do.
+ */
 async function answersHealthy(clientUrl: string): Promise<boolean> {
-  const ask = clientUrl.startsWith("https:") ? getSecurely : get;
-  const request = ask(`${clientUrl}/health`, { agent: false, timeout: 1_000, rejectUnauthorized: false });
+  const health = await fetchText(`${clientUrl}/health`);
+  return health !== undefined && hasDecided((await fetchText(`${clientUrl}/version`)) ?? "{}");
+}
+
+function hasDecided(versions: string): boolean {
+  const { etcdserver, ...others } = JSON.parse(versions) as Record<string, string>;
+  const line = etcdserver?.split(".").slice(0, 2).join(".");
+  return line !== undefined && Object.values(others).every((version) => version.startsWith(`${line}.`));
+}
+
+/** The body of a 200; undefined for any other answer, and where nobody listens yet. */
+async function fetchText(url: string): Promise<string | undefined> {
+  const ask = url.startsWith("https:") ? getSecurely : get;
+  const request = ask(url, { agent: false, timeout: 1_000, rejectUnauthorized: false });
   request.on("timeout", () => request.destroy(new Error("timeout")));
   try {
-    const [response] = await once(request, "response");
-    response.resume();
-    return response.statusCode === 200;
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    const body = await text(response);
+    return response.statusCode === 200 ? body : undefined;
   } catch {
-    return false; // not listening yet, or a TLS handshake that wants a client certificate
+    return undefined; // not listening yet, or a TLS handshake that wants a client certificate
   }
 }

@@ -169,8 +169,9 @@ export class Channel implements CallOwner, AsyncDisposable {
         break;
       case "idle":
       case "connecting":
-        // Without a hold it waits for the attempt, however that ends.
+        // With neither it waits for the attempt, however long that takes.
         if (call.holdUntil > now) this.#waiting.endAt(call, call.holdUntil);
+        else if (call.connectBy !== undefined) this.#waiting.endAt(call, call.connectBy);
         this.#dial();
         break;
       default:

@@ -41,6 +41,11 @@ export interface CallOptions {
    * under way, and fails with 14 as soon as that fails.
    */
   readonly holdMs?: number;
+  /**
+   * performance.now() until which the call waits for an attempt that is under way; then it fails with 14 as one that
+   * was not sent, and the attempt goes on. Default: until the attempt has ended. Not used where `holdMs` is longer.
+   */
+  readonly connectBy?: number;
 }
 
 const HTTP_OK = "200";
@@ -55,6 +60,8 @@ export class ClientCall extends GrpcStream implements Expirable {
   nextDue: Expirable | undefined = undefined;
   /** performance.now() until which the call may wait for a connection. */
   readonly holdUntil: number;
+  /** performance.now() until which it may wait for an attempt under way; none: until that has ended. */
+  readonly connectBy: number | undefined;
   readonly endsWithData = true;
   readonly #owner: CallOwner;
   readonly #sink: ClientSink;
@@ -72,6 +79,7 @@ export class ClientCall extends GrpcStream implements Expirable {
     this.metadata = metadata;
     this.deadlineAt = options.deadlineAt;
     this.holdUntil = performance.now() + (options.holdMs ?? 0);
+    this.connectBy = options.connectBy;
     this.#sink = sink;
     this.#signal = options.signal;
     deadlines.add(this);

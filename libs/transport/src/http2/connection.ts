@@ -231,8 +231,7 @@ export abstract class Connection extends ConnectionCore implements FrameHandler 
     }
     this.floods.onPing(this.out.callFrames);
     this.onPing();
-    const frame = this.out.beginFrame(8, FrameType.ping, Flag.ack, 0);
-    buffer.copy(frame.chunk, frame.offset, start, start + 8);
+    this.out.writePingAck(buffer.subarray(start, start + 8));
   }
 
   #onWindowUpdate(streamId: number, buffer: Buffer, start: number, length: number): void {

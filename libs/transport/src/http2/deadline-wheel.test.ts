@@ -62,6 +62,23 @@ describe("DeadlineWheel", () => {
     expect(log).toEqual([10, 30_000]);
   });
 
+  it.each([0, 7, 8, 20, 9000])("fires at once what was due %i ms ago", (agoMs) => {
+    const alone = new DeadlineWheel();
+    const log: number[] = [];
+    vi.advanceTimersByTime(10_000);
+    alone.add(item(-agoMs, log));
+    vi.advanceTimersByTime(17);
+    expect(log).toEqual([-agoMs]);
+
+    const turning = new DeadlineWheel();
+    turning.add(item(16, log));
+    turning.add(item(60_000, log));
+    vi.advanceTimersByTime(33);
+    turning.add(item(-agoMs, log));
+    vi.advanceTimersByTime(17);
+    expect(log).toEqual([-agoMs, 16, -agoMs]);
+  });
+
   it("takes new deadlines from inside a deadline", () => {
     const wheel = new DeadlineWheel();
     const log: number[] = [];

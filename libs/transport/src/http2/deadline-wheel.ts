@@ -28,7 +28,10 @@ export class DeadlineWheel {
   /** Enters an item that is in no wheel. */
   add(item: Expirable): void {
     if (item.deadlineAt === undefined) return;
-    const slot = slotOf(item.deadlineAt);
+    const isAsleep = this.#timer === undefined;
+    if (isAsleep) this.#doneSlot = Math.floor(performance.now() / SLOT_MS) - 1;
+    // What is over already goes into the next slot: its own would come round only after a whole turn of the wheel.
+    const slot = Math.max(slotOf(item.deadlineAt), this.#doneSlot + 1);
     const head = this.#headOf(slot);
     const last = head.previousDue ?? head;
     item.previousDue = last;
@@ -36,8 +39,7 @@ export class DeadlineWheel {
     last.nextDue = item;
     head.previousDue = item;
     this.#size++;
-    if (this.#timer === undefined) {
-      this.#doneSlot = Math.floor(performance.now() / SLOT_MS) - 1;
+    if (isAsleep) {
       this.#sleepUntil(slot);
     } else if (slot < this.#wakeSlot) {
       clearTimeout(this.#timer);

@@ -69,12 +69,28 @@ export class Outbound {
     flags: number,
     streamId: number,
   ): { chunk: Buffer; offset: number } {
+    this.#writer.schedule();
+    return this.#placeFrame(length, type, flags, streamId);
+  }
+
+  /** Answers a PING of 8 bytes: along with what is written next, or within a millisecond or two. */
+  writePingAck(ping: Uint8Array): void {
+    this.#writer.scheduleLater();
+    const { chunk, offset } = this.#placeFrame(8, FrameType.ping, Flag.ack, 0);
+    chunk.set(ping, offset);
+  }
+
+  #placeFrame(
+    length: number,
+    type: number,
+    flags: number,
+    streamId: number,
+  ): { chunk: Buffer; offset: number } {
     const output = this.#writer.output;
     output.reserve(FRAME_HEADER_BYTES + length);
     const offset = output.position + FRAME_HEADER_BYTES;
     writeFrameHeader(output.chunk, output.position, length, type, flags, streamId);
     output.position = offset + length;
-    this.#writer.schedule();
     return { chunk: output.chunk, offset };
   }
 

@@ -25,6 +25,21 @@ function writeDue(): void {
   for (const writer of writers) writer.flush();
 }
 
+/**
+ * How long what is in no hurry waits for a write that it can go along with. RFC 9113 (section 6.7) would have answers to
+ * PINGs come first; but grpc-go pings with nearly every message, to measure bandwidth, and a write for each costs both
+ * sides a system call and takes the processor from the call that is waited for.
+ */
+const PATIENCE_MS = 1;
+/** Writers with only such to write. One timer serves them all. */
+let patient: SocketWriter[] = [];
+
+function writePatient(): void {
+  const writers = patient;
+  patient = [];
+  for (const writer of writers) writer.endPatience();
+}
+
 /** Gathers the frames of one connection, and writes them once per turn of the event loop. */
 export class SocketWriter {
   readonly output: Output = new Output();
@@ -34,6 +49,7 @@ export class SocketWriter {
   readonly #owner: WriterOwner;
   readonly #counters: TransportCounters;
   #isDue = false;
+  #isPatient = false;
   #isEnded = false;
 
   constructor(socket: Duplex, owner: WriterOwner, counters: TransportCounters) {
@@ -53,6 +69,20 @@ export class SocketWriter {
     this.#isDue = true;
     if (due.length === 0) setImmediate(writeDue);
     due.push(this);
+  }
+
+  /** Asks for a write within a millisecond or two, or along with the next. */
+  scheduleLater(): void {
+    if (this.#isDue || this.#isPatient) return;
+    this.#isPatient = true;
+    if (patient.length === 0) setTimeout(writePatient, PATIENCE_MS).unref();
+    patient.push(this);
+  }
+
+  /** Nothing came along: what is collected is written now. */
+  endPatience(): void {
+    this.#isPatient = false;
+    this.flush();
   }
 
   /** Writes now what was collected. */

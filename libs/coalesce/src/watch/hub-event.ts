@@ -1,0 +1,26 @@
+import type { KeyRange } from "../range/key-range.ts";
+
+/** What is worth a line in the log. */
+export type HubEvent =
+  | { readonly t: "feedOpened" | "feedClosed"; readonly range: KeyRange; readonly isCatchUp: boolean }
+  | { readonly t: "feedLost"; readonly range: KeyRange; readonly code: number; readonly message: string }
+  | {
+      readonly t: "feedMoved";
+      readonly range: KeyRange;
+      readonly member: string;
+      readonly head: bigint;
+      readonly quorum: bigint;
+    }
+  | { readonly t: "historyReplaced"; readonly revision: bigint; readonly epoch: number };
+
+/** Counts since the start. */
+export interface HubCounters {
+  feedsOpened: number;
+  catchUpsOpened: number;
+  feedsLost: number;
+  feedsMoved: number;
+  /** Events that etcd sent. */
+  eventsIn: number;
+  /** Responses to clients that needed none of etcd's own, because another client got the same. */
+  sharedDeliveries: number;
+}

@@ -1,0 +1,98 @@
+import type { KeyRange } from "../range/key-range.ts";
+import { RangeIndex } from "../range/range-index.ts";
+import type { Feed } from "./feed.ts";
+import { createFeedGroup, type FeedGroup } from "./feed-group.ts";
+import type { Watcher } from "./watcher.ts";
+
+/** Who hangs on a feed: its watchers by range, and those who keep it open without being one. */
+export class Membership {
+  readonly #feed: Feed;
+  readonly #onEmpty: () => void;
+  readonly #groups = new RangeIndex<FeedGroup>();
+  #size = 0;
+  #liveCount = 0;
+  #prevKvCount = 0;
+  /** Callers who wait for the feed to open, or have yet to attach what they opened it for. */
+  #holders = 0;
+
+  /** @param onEmpty the last watcher or holder has left */
+  constructor(feed: Feed, onEmpty: () => void) {
+    this.#feed = feed;
+    this.#onEmpty = onEmpty;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get liveCount(): number {
+    return this.#liveCount;
+  }
+
+  get wantsPrevKv(): boolean {
+    return this.#prevKvCount > 0;
+  }
+
+  get groups(): RangeIndex<FeedGroup> {
+    return this.#groups;
+  }
+
+  /** The watchers of exactly this range, if there are any. */
+  groupOf(range: KeyRange): FeedGroup | undefined {
+    return this.#groups.get(range);
+  }
+
+  /** Takes a watcher of no feed, as one that has all there is or as one that has not. */
+  add(watcher: Watcher, isLive: boolean): void {
+    let group = this.#groups.get(watcher.range);
+    if (group === undefined) {
+      group = createFeedGroup(this.#feed, watcher.range);
+      this.#groups.set(watcher.range, group);
+    }
+    watcher.group = group;
+    this.#size++;
+    if (watcher.wantsPrevKv) this.#prevKvCount++;
+    if (isLive) this.#liveCount++;
+    (isLive ? group.live : group.lagging).add(watcher);
+  }
+
+  /** Lets a watcher of this feed go. */
+  remove(watcher: Watcher, group: FeedGroup): void {
+    if (group.live.delete(watcher)) this.#liveCount--;
+    else group.lagging.delete(watcher);
+    watcher.group = undefined;
+    if (group.live.size === 0 && group.lagging.size === 0) this.#groups.delete(group.range);
+    this.#size--;
+    if (watcher.wantsPrevKv) this.#prevKvCount--;
+    this.#checkEmpty();
+  }
+
+  /** A live watcher has something to get. */
+  fallBehind(watcher: Watcher, group: FeedGroup): void {
+    if (group.live.delete(watcher)) this.#liveCount--;
+    group.lagging.add(watcher);
+  }
+
+  /** A lagging watcher has all there is. */
+  catchUp(watcher: Watcher, group: FeedGroup): void {
+    group.lagging.delete(watcher);
+    group.live.add(watcher);
+    this.#liveCount++;
+  }
+
+  /** Keeps the feed open without a watcher, until the returned function is called. */
+  hold(): () => void {
+    this.#holders++;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holders--;
+      this.#checkEmpty();
+    };
+  }
+
+  #checkEmpty(): void {
+    if (this.#size === 0 && this.#holders === 0) this.#onEmpty();
+  }
+}
