@@ -38,8 +38,11 @@ export class ReferenceWatch {
     }
   }
 
-  /** Resolves when everything up to the revision has been seen, or the time is over. */
-  async reached(revision: bigint, timeoutMs: number): Promise<boolean> {
+  /**
+   * Resolves when everything up to the revision has been seen; or when the time is over, and then what was not is a gap:
+   * nothing is judged by what the reference did not see.
+   */
+  async reach(revision: bigint, timeoutMs: number): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (this.#head < revision && performance.now() < deadline) {
       await Promise.race([
@@ -49,7 +52,7 @@ export class ReferenceWatch {
         delay(200),
       ]);
     }
-    return this.#head >= revision;
+    if (this.#head < revision) this.#context.recorder.gaps.push({ after: this.#head, upto: revision });
   }
 
   async #run(): Promise<void> {
@@ -64,6 +67,8 @@ export class ReferenceWatch {
   /** One stream, to its end. @throws ServiceError with the end of the stream */
   async #watchOnce(): Promise<void> {
     const { end, space } = this.#context;
+    // Watching does not keep a token alive.
+    this.#etcd.forgetToken();
     const stream = await this.#etcd.open(watch.watch, { hasleader: "true" });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const stop = (): void => void stream.cancel();

@@ -97,7 +97,7 @@ export async function runRound(
   interrupt?.removeEventListener("abort", stop);
   const calmFrom = recorder.now();
   const last = await writeLast(context);
-  await reference.reached(last, options.settleMs);
+  await reference.reach(last, options.settleMs);
   await settle(recorder, options.settleMs);
   const history = recorder.toHistory(calmFrom);
   end.abort();

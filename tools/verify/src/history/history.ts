@@ -43,7 +43,7 @@ export interface History {
   readonly watches: readonly WatchRecord[];
   readonly leases: readonly LeaseRecord[];
   readonly reference: {
-    /** It knows every change above this revision, but for the gaps. */
+    /** It knows every change above this revision, but for the gaps; none of the run's keys was there before. */
     readonly from: bigint;
     readonly changes: readonly ReferenceChange[];
     readonly gaps: readonly ReferenceGap[];

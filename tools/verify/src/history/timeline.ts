@@ -44,9 +44,9 @@ export class Timeline {
     return this.#byRevision.get(revision);
   }
 
-  /** Whether the reference saw everything in (after, upto]. */
+  /** Whether the reference saw everything in (after, upto]; from before it began there is nothing of this run's. */
   isComplete(after: bigint, upto: bigint): boolean {
-    return after >= this.#from && this.#gaps.every((gap) => gap.upto <= after || gap.after >= upto);
+    return this.#gaps.every((gap) => gap.upto <= after || gap.after >= upto);
   }
 
   get hasGaps(): boolean {

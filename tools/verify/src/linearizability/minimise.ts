@@ -15,7 +15,7 @@ export interface Smallest {
 /**
  * The part of an impossible history that shows it. Each cut keeps it impossible for the same store:
  * what had returned by an earlier time is a history of its own; what was written before a revision becomes the state to
- * begin with, and whoever answered from before it goes; a read may always be left out, for it changes nothing.
+ * begin with, and whoever rightly answered from before it goes; a read may always be left out, for it changes nothing.
  *
  * @param stateAt the keys of the component at a revision, from the reference
  */
@@ -62,19 +62,28 @@ function cutEnd(whole: Smallest, tryIt: (candidate: Smallest) => boolean): void 
   let high = times.length - 1;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const until = times[middle] ?? 0;
-    // Who has not returned by then may have taken effect or not.
-    const calls = whole.calls
-      .filter((call) => call.invokedAt <= until)
-      .map((call) =>
-        call.returnedAt <= until ? call : { ...call, isOptional: true, returnedAt: Number.POSITIVE_INFINITY },
-      );
+    const calls = callsUntil(whole.calls, times[middle] ?? 0);
     if (tryIt({ ...whole, calls })) high = middle;
     else low = middle + 1;
   }
 }
 
-/** The latest revision that it can begin at, by halves over the revisions of writes. */
+/** Who has not returned by then may have taken effect or not; but nobody answered from behind a later write. */
+function callsUntil(calls: readonly KvCall[], until: number): readonly KvCall[] {
+  let highest = 0n;
+  for (const { operation, returnedAt } of calls) {
+    if (returnedAt > until || operation.t === "unknown") continue;
+    if (operation.revision > highest) highest = operation.revision;
+  }
+  return calls.flatMap((call) => {
+    if (call.invokedAt > until) return [];
+    if (call.returnedAt <= until) return [call];
+    if ((writtenAt(call.operation) ?? 0n) > highest) return [];
+    return [{ ...call, isOptional: true, returnedAt: Number.POSITIVE_INFINITY }];
+  });
+}
+
+/** The latest write that it can begin with, by halves over the revisions of writes. */
 function cutBeginning(
   whole: Smallest,
   stateAt: (revision: bigint) => ReadonlyMap<string, Stored>,
@@ -86,15 +95,26 @@ function cutBeginning(
   let high = sorted.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >>> 1;
-    const revision = sorted[middle] ?? 0n;
-    const calls = whole.calls.filter(({ operation }) => {
-      if (operation.t === "unknown") return true;
-      const written = writtenAt(operation);
-      return written === undefined || written > revision;
-    });
-    if (tryIt({ initial: { revision, keys: stateAt(revision) }, calls })) low = middle;
+    const first = sorted[middle] ?? 0n;
+    const calls = callsSince(whole.calls, first);
+    if (tryIt({ initial: { revision: first - 1n, keys: stateAt(first - 1n) }, calls })) low = middle;
     else high = middle - 1;
   }
+}
+
+/**
+ * What has to do with the store from this write on: it and later writes, and who answered from there, or from before it
+ * though somebody had been answered from there already.
+ */
+function callsSince(calls: readonly KvCall[], first: bigint): readonly KvCall[] {
+  const reached = Math.min(
+    ...calls.filter(({ operation }) => (writtenAt(operation) ?? 0n) >= first).map((call) => call.returnedAt),
+  );
+  return calls.filter(({ operation, invokedAt }) => {
+    if (operation.t === "unknown") return true;
+    const written = writtenAt(operation);
+    return written === undefined ? operation.revision >= first || invokedAt > reached : written >= first;
+  });
 }
 
 /** Leaves out reads in ever smaller lots (delta debugging). */

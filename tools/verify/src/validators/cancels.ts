@@ -28,11 +28,13 @@ function findWrong(history: History, watch: WatchRecord): Found | undefined {
   const index = watch.messages.findIndex((message) => message.t === "canceled");
   const canceled = watch.messages[index];
   if (canceled?.t !== "canceled") return findUnanswered(history, watch);
+  const wasAsked = watch.cancelAskedAt !== undefined;
+  // Progress of the stream does not concern it, and a client may ask for the cancel of what has just been canceled.
   const late = watch.messages
     .slice(index + 1)
-    .find((message) => message.t !== "lost" && message.t !== "progress");
+    .find(({ t }) => t === "created" || t === "events" || (t === "canceled" && !wasAsked));
   if (late !== undefined) return { text: `${late.t} after it was canceled`, shown: [canceled, late] };
-  if (watch.cancelAskedAt !== undefined) return undefined;
+  if (wasAsked) return undefined;
   if (canceled.compactRevision > 0n) return findSpurious(history, watch, canceled);
   const isDisturbed = history.disturbances.some(
     ([from, to]) => canceled.at >= from && canceled.at <= to + answerMs,

@@ -90,13 +90,24 @@ export function describeWatch({ id, client, stream, request, resumes }: WatchRec
   return options.length === 0 ? text : `${text} (${options.join(", ")})`;
 }
 
+/** How many events of a response are shown, half of them from its end. */
+const shownEvents = 6;
+
+function describeEvents(events: readonly ChangeEvent[]): string {
+  if (events.length <= shownEvents) return events.map(describeEvent).join("; ");
+  const half = shownEvents / 2;
+  const [first, last] = [events.slice(0, half), events.slice(-half)];
+  const left = events.length - shownEvents;
+  return [...first.map(describeEvent), `… ${left} more …`, ...last.map(describeEvent)].join("; ");
+}
+
 export function describeMessage(message: WatchMessage): string {
   const at = `${message.at.toFixed(1)} ms:`;
   switch (message.t) {
     case "created":
       return `${at} created, header ${message.revision}`;
     case "events":
-      return `${at} ${message.events.map(describeEvent).join("; ")}, header ${message.revision}${message.isFragment ? ", more to come" : ""}`;
+      return `${at} ${describeEvents(message.events)}, header ${message.revision}${message.isFragment ? ", more to come" : ""}`;
     case "progress":
       return `${at} progress ${message.revision}${message.isForStream ? " for the stream" : ""}`;
     case "canceled":

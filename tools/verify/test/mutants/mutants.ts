@@ -34,7 +34,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     needsCuts: false,
   },
   "resume one too far": {
-    file: "libs/coalesce/src/watch/feed.ts",
+    file: "libs/coalesce/src/watch/supply.ts",
     find: "const needed = this.#skipsKnown ? head + 1n : head;",
     replace: "const needed = this.#hasOpened ? head + 2n : head;",
     caughtBy: "reliable",
