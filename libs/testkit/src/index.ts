@@ -17,6 +17,8 @@ export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.
 export { moveLeader } from "./etcd/move-leader.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
+export { type FaultRelay, startFaultRelay } from "./relay/fault-relay.ts";
+export type { RelayWeather } from "./relay/relay-weather.ts";
 export type {
   CertificateAuthority,
   CertificateRequest,
