@@ -44,6 +44,8 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
+import { exposeReads } from "./reads/read-metrics.ts";
+import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
@@ -82,6 +84,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const serverTls = await loadListenerTls(config, { listen, logger });
   const clientTls = loadClientTls(config, logger);
   const serviceUser = readServiceUser(config);
+  const serviceToken = serviceUser === undefined ? undefined : new ServiceToken(serviceUser);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
@@ -101,7 +104,9 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   );
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
-    intervalMs > 0 ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, logger })) : seeds;
+    intervalMs > 0
+      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, token: serviceToken, logger }))
+      : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
   const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
@@ -139,12 +144,23 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       onEvent: (event) => logHubEvent(event, logger),
     }),
   );
+  const maxSendBytes = config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY;
+  const reads = config.shareReads
+    ? new ReadService({
+        balancer,
+        findTransform,
+        clock: systemClock,
+        maxSendBytes,
+        unsharedPrefixes: config.unsharedReadPrefixes,
+      })
+    : undefined;
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
+  if (reads !== undefined) exposeReads(metrics, reads.counts);
   exposeSharing(metrics, () => watches.sharing());
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
@@ -163,8 +179,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       { ...config, advertiseClientUrl },
       {
         // Our own identity never shares a connection with clients (rule 8).
-        balancer: serviceUser === undefined ? balancer : undo.use(createBalancer()),
-        token: serviceUser === undefined ? undefined : new ServiceToken(serviceUser),
+        balancer: serviceToken === undefined ? balancer : undo.use(createBalancer()),
+        token: serviceToken,
         hostname: hostname(),
         logger,
       },
@@ -175,10 +191,11 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     counters: calls,
     upstreamWaitMs: config.upstreamWait,
     upstreamReadWaitMs: config.upstreamReadWait,
-    maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
+    maxSendBytes,
     clock: systemClock,
     findTransform,
     watches,
+    reads,
     sharesMessages: !config.experimentalEnableGrpcLogging,
     localAnswers: registry.localAnswers,
     leaseBook,

@@ -231,7 +231,7 @@ export const options = {
   user: stringOption({
     flag: "user",
     default: "",
-    doc: "user of etcd that the proxy registers as; never used for clients' calls",
+    doc: "user of etcd that the proxy registers and asks for members as; never used for clients' calls",
     since: "edge",
   }),
   passwordFile: stringOption({
@@ -263,6 +263,18 @@ export const options = {
     doc: "how long a read is held for the next attempt after every endpoint has failed; writes and streams are answered UNAVAILABLE at once",
     since: "edge",
     check: (value) => (value >= 0 ? undefined : "--upstream-read-wait must not be negative"),
+  }),
+  shareReads: boolOption({
+    flag: "share-reads",
+    default: true,
+    doc: "answer equal linearizable reads from one read of etcd that begins after all of them, and send small ones that wait together; never across credentials",
+    since: "edge",
+  }),
+  unsharedReadPrefixes: stringsOption({
+    flag: "unshared-read-prefixes",
+    default: [],
+    doc: "reads whose key begins with one of these are sent one by one",
+    since: "edge",
   }),
   watchLogBytes: uintOption({
     flag: "watch-log-bytes",

@@ -1,4 +1,7 @@
-import { findEtcdBinaries, moveLeader, startEtcdCluster } from "@etcd-edge/testkit";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { enableAuth, findEtcdBinaries, moveLeader, startEtcdCluster } from "@etcd-edge/testkit";
 import { describe, expect, it } from "vitest";
 import { EventLog } from "./event-log.ts";
 import { startProxy } from "./proxy-under-test.ts";
@@ -30,5 +33,31 @@ describe.each(await findEtcdBinaries())("--endpoints-auto-sync-interval before e
     const through = [`127.0.0.1:${proxy.address.port}`];
     await cluster.etcdctl(["put", "k", "v"], through);
     expect((await cluster.etcdctl(["get", "k"], through)).stdout).toBe("k\nv\n");
+  });
+
+  it("asks as --user where etcd tells members to users only", async () => {
+    await using cluster = await startEtcdCluster({ binary });
+    await enableAuth(cluster);
+    await using folder = await mkdtempDisposable(join(tmpdir(), "etcd-edge-auto-sync-"));
+    const passwordFile = join(folder.path, "password");
+    await writeFile(passwordFile, "pw\n");
+    const given = {
+      endpoints: [cluster.endpoints[0]?.replace("127.0.0.1", "localhost") ?? ""],
+      endpointsAutoSyncInterval: 200,
+    };
+    const log = new EventLog();
+    await using _proxy = await startProxy({ ...given, user: "root", passwordFile }, log.logger);
+    await log.waitFor("endpoints changed by the member list", ({ endpoints }) => {
+      return String(endpoints) === cluster.members[0]?.clientUrl;
+    });
+
+    const other = new EventLog();
+    await using _nobody = await startProxy(given, other.logger);
+    if (binary.version.startsWith("3.4.")) {
+      await other.waitFor("endpoints changed by the member list");
+    } else {
+      const { error } = await other.waitFor("failed to get the member list");
+      expect(error).toContain("etcdserver: user name is empty");
+    }
   });
 });

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type EtcdCluster,
+  enableAuth,
   findEtcdBinaries,
   findFreePorts,
   type RunningProgram,
@@ -204,7 +205,7 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
 
   it("registers as --user where etcd wants one, also when auth comes later and over a new token", async () => {
     await using guarded = await startEtcdCluster({ binary });
-    await using folder = await temporaryFolder();
+    await using folder = await mkdtempDisposable(join(tmpdir(), "etcd-edge-registration-"));
     const passwordFile = join(folder.path, "password");
     await writeFile(passwordFile, "pw\n");
     const log = new EventLog();
@@ -225,18 +226,6 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     await expect(guarded.etcdctl(["get", "p/b"], through)).rejects.toThrow("user name is empty");
   });
 });
-
-async function enableAuth(cluster: EtcdCluster): Promise<void> {
-  await cluster.etcdctl(["user", "add", "root:pw"]);
-  if (cluster.binary.version.startsWith("3.4")) await cluster.etcdctl(["role", "add", "root"]);
-  await cluster.etcdctl(["user", "grant-role", "root", "root"]);
-  await cluster.etcdctl(["auth", "enable"]);
-}
-
-async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(join(tmpdir(), "etcd-edge-registration-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
-}
 
 describe("registration flags", () => {
   it.each([

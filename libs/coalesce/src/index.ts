@@ -29,6 +29,17 @@ export {
   toRangeFields,
   upperBound,
 } from "./range/key-range.ts";
+export type {
+  ReadFailure,
+  ReadMembers,
+  ReadResult,
+  ReadScope,
+  SharedRead,
+  UpstreamEnd,
+  UpstreamRead,
+} from "./read/ports.ts";
+export { findShareable, ReadHub, type ReadHubOptions } from "./read/read-hub.ts";
+export type { ReadCounts, ReadLimits } from "./read/read-limits.ts";
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
 export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";

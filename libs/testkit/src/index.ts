@@ -10,12 +10,15 @@ export {
   srvAnswer,
   startFakeResolver,
 } from "./dns/fake-resolver.ts";
+export { enableAuth } from "./etcd/enable-auth.ts";
 export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
 export type { EtcdMember } from "./etcd/etcd-member.ts";
 export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
 export { moveLeader } from "./etcd/move-leader.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
+export { type FaultRelay, startFaultRelay } from "./relay/fault-relay.ts";
+export type { RelayWeather } from "./relay/relay-weather.ts";
 export type {
   CertificateAuthority,
   CertificateRequest,

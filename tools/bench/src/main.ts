@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
 import { benchLeases } from "./scenarios/leases.ts";
+import { benchReads } from "./scenarios/reads.ts";
 import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
@@ -16,6 +17,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   transport: benchTransport,
   unary: benchUnary,
   leases: benchLeases,
+  reads: benchReads,
   soak: benchSoak,
   watch: benchWatch,
   "watch-soak": benchWatchSoak,

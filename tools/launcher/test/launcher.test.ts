@@ -22,6 +22,16 @@ describe("npx etcd-edge", () => {
     expect((await run(tier, "--version")).stdout).toMatch(/^etcd-edge [\w-]+ \d+\.\d+\.\d+\n$/);
   });
 
+  it("runs verify", async () => {
+    expect((await run("verify", "--help")).stdout).toContain("etcd-edge verify --endpoints=host:port");
+    await expect(run("verify", "--faults=cut")).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        "Error: --endpoints or --start is needed\nError: --faults needs --start",
+      ),
+    });
+  });
+
   it("lists the tiers, and prints its version", async () => {
     expect((await run()).stdout).toContain("  grpc-proxy    gRPC proxy");
     expect((await run("--version")).stdout).toMatch(/^etcd-edge \d+\.\d+\.\d+\n$/);

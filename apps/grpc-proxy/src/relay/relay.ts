@@ -7,6 +7,7 @@ import { findCourse } from "../course/find-course.ts";
 import { KeepAliveCall } from "../lease/keep-alive-call.ts";
 import type { RevisionFloors } from "../ordering/revision-floors.ts";
 import { createRevisionObserver } from "../ordering/revision-observer.ts";
+import type { ReadService } from "../reads/read-service.ts";
 import { rpcTable } from "../rpc-table.ts";
 import { WatchCall, type WatchHost } from "../watch/watch-call.ts";
 import { WatchFans } from "../watch/watch-fans.ts";
@@ -34,6 +35,8 @@ export interface RelayContext {
   readonly localAnswers: LocalAnswers;
   readonly leaseBook: LeaseBook;
   readonly watches: WatchService;
+  /** Nothing with `--share-reads=false`. */
+  readonly reads: ReadService | undefined;
   /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */
   readonly sharesMessages: boolean;
   /** With `--experimental-serializable-ordering`: what each client has seen. */
@@ -67,8 +70,11 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       return new LocalCall(call, record, { answer, input: rpc.input, forward });
     }
     if (lease === "keepAlive") return keepAlive(context, relayed);
+    const { floors, reads } = context;
+    if (shared === "read" && reads !== undefined && floors === undefined) {
+      return reads.answer(relayed, () => forwardSingle(context, rpc, relayed));
+    }
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
-    const { floors } = context;
     const observe =
       ordered !== true || floors === undefined
         ? undefined
@@ -79,7 +85,8 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
   };
 }
 
-interface RelayedCall {
+/** A client's call, and what is known of it before its first message. */
+export interface RelayedCall {
   readonly call: ClientsCall;
   readonly record: CallRecord;
   readonly transform: CallTransform | undefined;

@@ -8,25 +8,28 @@ import {
 } from "@etcd-edge/endpoints";
 import { Cluster, type MemberListResponse, toGrpcJsService } from "@etcd-edge/proto";
 import type { ClientTls, Logger } from "@etcd-edge/runtime";
-import { Channel, NO_METADATA } from "@etcd-edge/transport";
+import { Channel, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import type { MakeCall, ServiceToken } from "../registry/service-token.ts";
 
 const memberList = toGrpcJsService(Cluster).memberList;
 
 /**
  * `--endpoints-auto-sync-interval`: the client URLs of the cluster's members, asked of the members known so far and of
  * `seeds`; the seeds themselves until somebody answered. New addresses show in the log. Does not dispose of the seeds.
+ * With auth on, etcd from 3.5 on tells members to users only: `token` is the proxy's own.
  */
 export function followMembers(options: {
   seeds: EndpointSource;
   intervalMs: number;
   tls: ClientTls | undefined;
+  token: ServiceToken | undefined;
   logger: Logger;
 }): EndpointSource {
-  const { seeds, intervalMs, tls, logger } = options;
+  const { seeds, intervalMs, tls, token, logger } = options;
   const members = createMemberSource({
     seeds,
     intervalMs,
-    listMembers: (endpoint, signal) => listMembers(endpoint, tls, signal),
+    listMembers: (endpoint, signal) => listMembers(endpoint, { tls, token, signal }),
     onOutcome: (outcome) => {
       if (outcome.t === "failed") {
         logger.warn("failed to get the member list", { error: textOf(outcome.error) });
@@ -59,14 +62,18 @@ export function followMembers(options: {
  */
 async function listMembers(
   endpoint: Endpoint,
-  tls: ClientTls | undefined,
-  signal: AbortSignal,
+  options: { tls: ClientTls | undefined; token: ServiceToken | undefined; signal: AbortSignal },
 ): Promise<MemberListResponse> {
+  const { tls, token, signal } = options;
   const channel = new Channel(toChannelTarget(endpoint, tls));
   try {
+    const call: MakeCall = async (path, metadata, payload) =>
+      (await channel.unaryCall(path, metadata, payload, { signal })).payload;
     const request = memberList.requestSerialize({ linearizable: true });
-    const { payload } = await channel.unaryCall(memberList.path, NO_METADATA, request, { signal });
-    return memberList.responseDeserialize(payload);
+    const ask = (metadata: RawMetadata): Promise<Buffer> => call(memberList.path, metadata, request);
+    return memberList.responseDeserialize(
+      await (token === undefined ? ask(NO_METADATA) : token.call(call, ask)),
+    );
   } finally {
     channel.destroy();
   }

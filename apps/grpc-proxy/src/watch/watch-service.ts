@@ -20,7 +20,8 @@ import type { Clock } from "@etcd-edge/runtime";
 import { StatusCode } from "@etcd-edge/transport";
 import type { FindTransform } from "../relay/call-transform.ts";
 import type { ClientState } from "../relay/client-state.ts";
-import { QuorumReads, scopeMetadata } from "./quorum-reads.ts";
+import { scopeMetadata } from "../relay/scope-metadata.ts";
+import { QuorumReads } from "./quorum-reads.ts";
 import { UpstreamStreams } from "./upstream-streams.ts";
 
 /** What a watch service is made of. Durations in milliseconds. */

@@ -20,10 +20,13 @@ export type CreateOutcome =
 const emptyRange = "mvcc: watcher range is empty";
 const compacted = "etcdserver: mvcc: required revision has been compacted";
 const timedOut = "etcdserver: request timed out";
+/** Of gRPC. */
+const unavailable = 14;
+const askAgainMs = 250;
 
 /**
  * Asks a quorum for the revision and the permission (rules 1, 34), and for a watch from now on waits until its feed is
- * there. Never rejects.
+ * there. While no etcd can be asked at all it asks again (rule 25). Never rejects.
  *
  * @param isGivenUp whether anybody still waits for the answer
  */
@@ -34,8 +37,8 @@ export async function decideCreate(
 ): Promise<CreateOutcome> {
   const asked = toKeyRange(request);
   const range = asked && copyRange(asked);
-  try {
-    for (;;) {
+  for (;;) {
+    try {
       const header = await hub.probe(range ?? { t: "point", key: request.key });
       if (range === undefined) return { t: "refused", header, reason: emptyRange };
       if (request.startRevision < 0n && refusesNegativeStart()) {
@@ -52,9 +55,12 @@ export async function decideCreate(
       if (prepared.t === "refused") return { t: "refused", header, reason: prepared.reason };
       // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
       if (isGivenUp()) return { t: "refused", header, reason: timedOut };
+    } catch (error) {
+      const isUnavailable = error instanceof ProbeError && error.code === unavailable;
+      if (!isUnavailable) return { t: "refused", header: await hub.readHeader(), reason: reasonOf(error) };
+      if (isGivenUp()) return { t: "refused", header: undefined, reason: timedOut };
+      await new Promise<void>((resolve) => hub.clock.setTimer(askAgainMs, resolve));
     }
-  } catch (error) {
-    return { t: "refused", header: await hub.readHeader(), reason: reasonOf(error) };
   }
 }
 
@@ -68,7 +74,6 @@ const codeNames: Readonly<Record<number, string>> = {
   7: "PermissionDenied",
   9: "FailedPrecondition",
   13: "Internal",
-  14: "Unavailable",
   16: "Unauthenticated",
 };
 

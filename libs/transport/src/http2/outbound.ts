@@ -77,7 +77,7 @@ export class Outbound {
     return this.#placeFrame(length, type, flags, streamId);
   }
 
-  /** Answers a PING of 8 bytes: with what is written next, or a turn later, so that no call waits for it. */
+  /** Answers a PING of 8 bytes: along with what is written next, or within a millisecond or two. */
   writePingAck(ping: Uint8Array): void {
     this.#writer.scheduleLater();
     const { chunk, offset } = this.#placeFrame(8, FrameType.ping, Flag.ack, 0);

@@ -19,26 +19,25 @@ export interface WriterOwner {
 /** Writers with something to write in this turn. One immediate serves them all, after the turn's reads. */
 let due: SocketWriter[] = [];
 
-/**
- * Who has only answers to pings to write waits one turn more: a write wakes the peer, and grpc-go pings with nearly
- * every answer, so the write that a client waits for would come second.
- */
 function writeDue(): void {
   const writers = due;
   due = [];
-  for (const writer of writers) {
-    if (writer.isUrgent) {
-      writer.flush();
-    } else {
-      writer.isUrgent = true;
-      enqueue(writer);
-    }
-  }
+  for (const writer of writers) writer.flush();
 }
 
-function enqueue(writer: SocketWriter): void {
-  if (due.length === 0) setImmediate(writeDue);
-  due.push(writer);
+/**
+ * How long what is in no hurry waits for a write that it can go along with. RFC 9113 (section 6.7) would have answers to
+ * PINGs come first; but grpc-go pings with nearly every message, to measure bandwidth, and a write for each costs both
+ * sides a system call and takes the processor from the call that is waited for.
+ */
+const PATIENCE_MS = 1;
+/** Writers with only such to write. One timer serves them all. */
+let patient: SocketWriter[] = [];
+
+function writePatient(): void {
+  const writers = patient;
+  patient = [];
+  for (const writer of writers) writer.endPatience();
 }
 
 /** Gathers the frames of one connection, and writes them once per turn of the event loop. */
@@ -46,12 +45,11 @@ export class SocketWriter {
   readonly output: Output = new Output();
   /** Bytes handed to the socket that the kernel has not taken. */
   inFlightBytes = 0;
-  /** Whether what is collected is to be written in this turn. */
-  isUrgent = false;
   readonly #socket: Duplex;
   readonly #owner: WriterOwner;
   readonly #counters: TransportCounters;
   #isDue = false;
+  #isPatient = false;
   #isEnded = false;
 
   constructor(socket: Duplex, owner: WriterOwner, counters: TransportCounters) {
@@ -67,21 +65,29 @@ export class SocketWriter {
 
   /** Asks for a write at the end of this turn. */
   schedule(): void {
-    this.isUrgent = true;
-    this.scheduleLater();
-  }
-
-  /** Asks for a write at the end of the next turn, or with the next that is asked for. */
-  scheduleLater(): void {
     if (this.#isDue) return;
     this.#isDue = true;
-    enqueue(this);
+    if (due.length === 0) setImmediate(writeDue);
+    due.push(this);
+  }
+
+  /** Asks for a write within a millisecond or two, or along with the next. */
+  scheduleLater(): void {
+    if (this.#isDue || this.#isPatient) return;
+    this.#isPatient = true;
+    if (patient.length === 0) setTimeout(writePatient, PATIENCE_MS).unref();
+    patient.push(this);
+  }
+
+  /** Nothing came along: what is collected is written now. */
+  endPatience(): void {
+    this.#isPatient = false;
+    this.flush();
   }
 
   /** Writes now what was collected. */
   flush(): void {
     this.#isDue = false;
-    this.isUrgent = false;
     if (this.#isEnded) return;
     this.#owner.onBeforeWrite();
     if (this.output.length === 0) return;

@@ -1,7 +1,8 @@
 import { bytes, isAtLeast, kv, lease } from "@etcd-edge/conformance";
+import { enableAuth } from "@etcd-edge/testkit";
 import { outcomeOf } from "../failure-text.ts";
 import type { Row } from "../row.ts";
-import { asUser, enableAuth } from "../with-users.ts";
+import { asUser } from "../with-users.ts";
 
 /** Leases through the proxy. */
 export const leaseRows: readonly Row[] = [
@@ -12,7 +13,7 @@ export const leaseRows: readonly Row[] = [
     isIn: (version) => isAtLeast(version, { 3.4: 42, 3.5: 28, 3.6: 9 }),
     check: async (side) => {
       const etcd = await side.startEtcd();
-      await enableAuth(etcd);
+      await enableAuth(etcd, ["ann"]);
       const { connect } = await side.startProxy(etcd.endpoints);
       const client = connect();
       const root = await asUser(client, "root");

@@ -1,7 +1,8 @@
 import { bytes, kv } from "@etcd-edge/conformance";
+import { enableAuth } from "@etcd-edge/testkit";
 import { failureText, outcomeOf } from "../failure-text.ts";
 import type { Row } from "../row.ts";
-import { asUser, enableAuth } from "../with-users.ts";
+import { asUser } from "../with-users.ts";
 
 const always = (): boolean => true;
 
@@ -32,7 +33,7 @@ export const requestRows: readonly Row[] = [
     isIn: always,
     check: async (side) => {
       const etcd = await side.startEtcd();
-      await enableAuth(etcd);
+      await enableAuth(etcd, ["ann"]);
       const { connect } = await side.startProxy(etcd.endpoints);
       const client = connect();
       const root = await asUser(client, "root");

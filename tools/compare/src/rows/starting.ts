@@ -3,10 +3,10 @@ import type { IncomingMessage } from "node:http";
 import { get } from "node:http";
 import { text } from "node:stream/consumers";
 import { bytes, cluster, isAtLeast, kv, watch } from "@etcd-edge/conformance";
-import { findFreePorts } from "@etcd-edge/testkit";
+import { enableAuth, findFreePorts } from "@etcd-edge/testkit";
 import { outcomeOf } from "../failure-text.ts";
 import type { Row } from "../row.ts";
-import { asUser, enableAuth } from "../with-users.ts";
+import { asUser } from "../with-users.ts";
 
 const always = (): boolean => true;
 
@@ -18,7 +18,7 @@ export const startingRows: readonly Row[] = [
     isIn: always,
     check: async (side) => {
       const etcd = await side.startEtcd();
-      await enableAuth(etcd);
+      await enableAuth(etcd, ["ann"]);
       const { address } = await side.startProxy(etcd.endpoints);
       const [response] = (await once(get(`http://${address}/health`), "response")) as [IncomingMessage];
       const body = (await text(response)).trim();
@@ -95,7 +95,7 @@ export const startingRows: readonly Row[] = [
       const registered = { key: bytes("edge/"), rangeEnd: bytes("edge0") };
       const giveUp = performance.now() + 6_000;
       while ((await client.ask(kv.range, registered)).count === 0n && performance.now() < giveUp);
-      await enableAuth(etcd);
+      await enableAuth(etcd, ["ann"]);
       const root = await asUser(client, "root");
       using stream = client.stream(watch.watch, root);
       stream.send({ requestUnion: { case: "createRequest", value: { key: bytes("a") } } });

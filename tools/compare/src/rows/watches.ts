@@ -1,8 +1,9 @@
 import { bytes, type EtcdClient, kv, type MessageStream, watch } from "@etcd-edge/conformance";
 import type { MessageInitShape, WatchRequestSchema, WatchResponse } from "@etcd-edge/proto";
+import { enableAuth } from "@etcd-edge/testkit";
 import { outcomeOf } from "../failure-text.ts";
 import type { Row } from "../row.ts";
-import { asUser, enableAuth } from "../with-users.ts";
+import { asUser } from "../with-users.ts";
 
 const always = (): boolean => true;
 const key = bytes("k");
@@ -62,7 +63,7 @@ export const watchRows: readonly Row[] = [
     isIn: always,
     check: async (side) => {
       const etcd = await side.startEtcd();
-      await enableAuth(etcd);
+      await enableAuth(etcd, ["ann"]);
       for (const args of [
         ["role", "add", "a"],
         ["role", "grant-permission", "a", "read", "a"],

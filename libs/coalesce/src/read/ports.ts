@@ -1,0 +1,68 @@
+/** Whose reads may share an answer or a request: never those of different credentials (rule 28). */
+export interface ReadScope {
+  /** What etcd decides permission by; nothing for clients that show none. */
+  readonly credential: string | undefined;
+  /** The clients want an error, and no wait, where there is no leader. */
+  readonly hasLeader: boolean;
+}
+
+/** How a read failed, as gRPC says it. */
+export interface ReadFailure {
+  readonly code: number;
+  readonly message: string;
+  /** Trailers: name, value, name, value. */
+  readonly metadata?: readonly string[];
+}
+
+/** How a request to a member ended. */
+export type UpstreamEnd =
+  | { readonly t: "answered"; readonly payload: Uint8Array }
+  /** etcd's own error. */
+  | { readonly t: "refused"; readonly failure: ReadFailure }
+  /** It provably never reached etcd (rule 39). */
+  | { readonly t: "unsent"; readonly failure: ReadFailure }
+  /** The connection was lost, or something between broke, while it was in the air. */
+  | { readonly t: "lost"; readonly failure: ReadFailure }
+  /** Its deadline passed. */
+  | { readonly t: "late"; readonly failure: ReadFailure };
+
+/** One request to a member. */
+export interface UpstreamRead {
+  /** `range`: a RangeRequest; `txn`: a TxnRequest of nothing but RangeRequests. */
+  readonly kind: "range" | "txn";
+  readonly request: Uint8Array;
+  readonly scope: ReadScope;
+  /** Of `Clock.nowMs`. */
+  readonly deadlineMs: number;
+}
+
+/** The members, as far as reads go. `M` stands for one of them and is compared by identity. */
+export interface ReadMembers<M> {
+  /** Whose turn it is among those that are of use, but for `excluded`; nothing where there is none. */
+  pick(excluded: ReadonlySet<M>): M | undefined;
+  /** Whether a read-only Txn is safe there (rule 14). */
+  takesTxn(member: M): boolean;
+  /**
+   * Sends a request. `onEnd` is called once, and not from inside `send`.
+   * @returns how to give it up; `onEnd` is not called after that
+   */
+  send(member: M, read: UpstreamRead, onEnd: (end: UpstreamEnd) => void): () => void;
+}
+
+/** What a caller of `ReadHub.read` gets, once. */
+export type ReadResult =
+  /** The bytes of a RangeResponse, in two parts; others may get the same ones. */
+  | { readonly t: "answered"; readonly head: Uint8Array; readonly body: Uint8Array }
+  | { readonly t: "failed"; readonly failure: ReadFailure }
+  /** It could not be shared: the caller asks etcd by itself, as if it had never been here. */
+  | { readonly t: "aside" };
+
+/** One caller's read. */
+export interface SharedRead {
+  /** A RangeRequest that `findShareable` lets through. Must not change. */
+  readonly request: Uint8Array;
+  /** Of `Clock.nowMs`; the caller watches over it by itself, and leaves. */
+  readonly deadlineMs: number | undefined;
+  /** Not called from inside `ReadHub.read`, nor after leaving. */
+  settle(result: ReadResult): void;
+}

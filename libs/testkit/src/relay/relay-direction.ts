@@ -1,0 +1,83 @@
+import type { Duplex } from "node:stream";
+import type { RelayWeather } from "./relay-weather.ts";
+
+/** A chunk on its way, or the end of the stream. */
+interface Passage {
+  readonly chunk: Buffer | undefined;
+  /** Not before this time. */
+  readonly dueAt: number;
+}
+
+/** One way through a relay: what is read here is written there, as the weather allows. */
+export class RelayDirection {
+  readonly #from: Duplex;
+  readonly #to: Duplex;
+  readonly #weather: () => RelayWeather;
+  readonly #chance: () => number;
+  #queue: Passage[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #held: Buffer | undefined;
+
+  constructor(from: Duplex, to: Duplex, weather: () => RelayWeather, chance: () => number) {
+    this.#from = from;
+    this.#to = to;
+    this.#weather = weather;
+    this.#chance = chance;
+    from.on("data", (chunk: Buffer) => this.#take(chunk));
+    from.on("end", () => this.#enqueue(undefined));
+    to.on("close", () => clearTimeout(this.#timer));
+    to.on("drain", () => this.#pump());
+    // Before it is connected it takes bytes and keeps them; so does its buffer here, without a bound that matters.
+  }
+
+  weatherChanged(): void {
+    this.#pump();
+  }
+
+  #take(chunk: Buffer): void {
+    const { dropPercent = 0, duplicatePercent = 0, reorderPercent = 0 } = this.#weather();
+    const happens = (percent: number): boolean => percent > 0 && this.#chance() * 100 < percent;
+    if (happens(dropPercent)) return;
+    if (this.#held === undefined && happens(reorderPercent)) {
+      this.#held = chunk;
+      return;
+    }
+    this.#enqueue(chunk);
+    if (happens(duplicatePercent)) this.#enqueue(chunk);
+    if (this.#held !== undefined) {
+      const late = this.#held;
+      this.#held = undefined;
+      this.#enqueue(late);
+    }
+  }
+
+  #enqueue(chunk: Buffer | undefined): void {
+    const [least, most] = this.#weather().delayMs ?? [0, 0];
+    const delayMs = least + (most - least) * (most > 0 ? this.#chance() : 0);
+    const last = this.#queue.at(-1)?.dueAt ?? 0;
+    this.#queue.push({ chunk, dueAt: Math.max(last, performance.now() + delayMs) });
+    this.#pump();
+  }
+
+  #pump(): void {
+    clearTimeout(this.#timer);
+    if (this.#weather().isPartitioned === true) {
+      this.#from.pause();
+      return;
+    }
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      const wait = next.dueAt - performance.now();
+      if (wait > 0) {
+        this.#timer = setTimeout(() => this.#pump(), wait);
+        break;
+      }
+      this.#queue.shift();
+      if (next.chunk === undefined) this.#to.end();
+      else if (!this.#to.write(next.chunk)) {
+        this.#from.pause();
+        return;
+      }
+    }
+    this.#from.resume();
+  }
+}

@@ -1,0 +1,96 @@
+import type { Findings } from "../check-history.ts";
+import type { FaultName } from "../faults/faults.ts";
+import type { History } from "../history/history.ts";
+import { eventsOf } from "../history/watch-record.ts";
+import type { PromiseName, Violation } from "../validators/violation.ts";
+
+/** Counts of one round. */
+export interface RoundReport {
+  readonly seconds: number;
+  readonly operations: { readonly answered: number; readonly refused: number; readonly unknown: number };
+  readonly revisions: number;
+  readonly watches: {
+    readonly made: number;
+    readonly resumed: number;
+    readonly compacted: number;
+    readonly open: number;
+  };
+  readonly events: number;
+  readonly progress: number;
+  readonly leases: number;
+  /** Why calls failed and watches ended, and how often. */
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly search: Findings["search"];
+  /** Revisions that the reference could not see, because they were compacted first. */
+  readonly unseen: number;
+  readonly violations: readonly Violation[];
+}
+
+/** A whole run. */
+export interface RunReport {
+  readonly what: string;
+  readonly seed: number;
+  readonly startedAt: string;
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  /** Why a fault that was asked for could not be had. */
+  readonly notes: readonly string[];
+  readonly allowed: readonly PromiseName[];
+  readonly rounds: readonly RoundReport[];
+}
+
+export function summariseRound(history: History, findings: Findings): RoundReport {
+  const { operations, watches, reference } = history;
+  const count = (t: string): number => operations.filter(({ outcome }) => outcome.t === t).length;
+  const compacted = watches.filter(({ messages }) =>
+    messages.some((message) => message.t === "canceled" && message.compactRevision > 0n),
+  );
+  return {
+    seconds: history.endedAt / 1000,
+    operations: { answered: count("answered"), refused: count("refused"), unknown: count("unknown") },
+    revisions: reference.changes.length,
+    watches: {
+      made: watches.length,
+      resumed: watches.filter(({ resumes }) => resumes !== undefined).length,
+      compacted: compacted.length,
+      open: watches.filter(({ isOpenAtEnd }) => isOpenAtEnd).length,
+    },
+    events: watches.reduce((sum, watch) => sum + eventsOf(watch).length, 0),
+    progress: watches.reduce(
+      (sum, { messages }) => sum + messages.filter((message) => message.t === "progress").length,
+      0,
+    ),
+    leases: history.leases.length,
+    reasons: countReasons(history),
+    search: findings.search,
+    unseen: reference.gaps.reduce((sum, gap) => sum + Number(gap.upto - gap.after), 0),
+    violations: findings.violations,
+  };
+}
+
+/** Violations by promise, over all rounds. */
+export function countViolations({ rounds }: RunReport): ReadonlyMap<PromiseName, number> {
+  const counts = new Map<PromiseName, number>();
+  for (const { promise } of rounds.flatMap((round) => round.violations)) {
+    counts.set(promise, (counts.get(promise) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Whether everything was kept but what is allowed. */
+export function isGood(report: RunReport): boolean {
+  return [...countViolations(report).keys()].every((promise) => report.allowed.includes(promise));
+}
+
+function countReasons({ operations, watches }: History): Record<string, number> {
+  const counts: Record<string, number> = {};
+  const add = (reason: string): void => {
+    counts[reason] = (counts[reason] ?? 0) + 1;
+  };
+  for (const { outcome } of operations) if (outcome.t !== "answered") add(`call: ${outcome.reason}`);
+  for (const message of watches.flatMap((watch) => watch.messages)) {
+    if (message.t === "lost") add(`stream: ${message.reason}`);
+    if (message.t === "canceled")
+      add(`watch: ${message.reason || (message.compactRevision > 0n ? "compacted" : "as asked")}`);
+  }
+  return counts;
+}

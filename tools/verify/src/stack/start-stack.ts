@@ -1,0 +1,125 @@
+import {
+  createAuthority,
+  type EtcdBinary,
+  type EtcdCluster,
+  type FaultRelay,
+  startEtcdCluster,
+  startFaultRelay,
+} from "@etcd-edge/testkit";
+import type { EtcdClientOptions } from "../driver/etcd-client.ts";
+import type { Random } from "../random.ts";
+import { type DoorName, doors } from "./door.ts";
+import { startTier, type Unit, unitOfMember } from "./unit.ts";
+
+export interface StackOptions {
+  readonly door: DoorName;
+  readonly binary: EtcdBinary;
+  readonly members: 1 | 3;
+  /** Of the tier that clients reach. */
+  readonly replicas: number;
+  /** With users: tokens are forgotten after so many seconds without use. 0 for no users at all. */
+  readonly tokenTtlSeconds: number;
+  /** Every hop is encrypted: bytes that were lost, repeated or put in another order are then noticed by the hop itself. */
+  readonly tls: boolean;
+  /** For our tiers' Node: `--import` of something that changes them, and what that wants to know. */
+  readonly node?: { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
+  /** One that runs already, without users and TLS; it is left running. Default: one of its own. */
+  readonly cluster?: EtcdCluster;
+}
+
+/** etcd with a door in front, every process and every hop of it at hand. Disposing takes it down. */
+export interface Stack extends AsyncDisposable {
+  readonly options: StackOptions;
+  readonly cluster: EtcdCluster;
+  readonly members: readonly Unit[];
+  /** Of each tier its replicas, the nearest to the clients first. */
+  readonly tiers: readonly (readonly Unit[])[];
+  /** Between clients and the door, one for each replica of the first tier. */
+  readonly outerRelays: readonly FaultRelay[];
+  /** In front of each etcd member. */
+  readonly innerRelays: readonly FaultRelay[];
+  /** Where clients go. */
+  readonly target: EtcdClientOptions;
+  /** etcd itself, past all relays. */
+  readonly reference: EtcdClientOptions;
+}
+
+const root = { name: "root", password: "verify" };
+/** Often enough that a run sees it. */
+const progressInterval = "500ms";
+
+/**
+ *     clients ─ relay ─ tier 1 … ─ tier n ─ relay ─ etcd members
+ *     reference ─────────────────────────────────────────┘
+ */
+export async function startStack(options: StackOptions, random: Random): Promise<Stack> {
+  await using undo = new AsyncDisposableStack();
+  const { binary, members, replicas, tokenTtlSeconds } = options;
+  const hasUsers = tokenTtlSeconds > 0;
+  const authority = options.tls ? undo.use(await createAuthority()) : undefined;
+  const certificate = await authority?.issue({ name: "server" });
+  const cluster =
+    options.cluster ??
+    undo.use(
+      await startEtcdCluster({
+        binary,
+        members,
+        args: etcdFlags(options),
+        ...(certificate === undefined ? {} : { tls: certificate }),
+      }),
+    );
+  const etcdctlFlags = authority === undefined ? [] : [`--cacert=${authority.caFile}`];
+  if (hasUsers) await enableAuth(cluster, etcdctlFlags);
+  const tls = authority && certificate && { caFile: authority.caFile, ...certificate };
+  const relayTo = async (addresses: readonly string[]): Promise<readonly FaultRelay[]> =>
+    await Promise.all(
+      addresses.map(async (address) => undo.use(await startFaultRelay(address, () => random.fraction()))),
+    );
+  const innerRelays = await relayTo(cluster.endpoints);
+  let upstream: readonly string[] = innerRelays.map((relay) => relay.address);
+  const tiers: (readonly Unit[])[] = [];
+  const names = doors[options.door].tiers;
+  for (const [index, tier] of [...names.entries()].reverse()) {
+    const count = index === 0 ? replicas : 1;
+    const plan = { tier, upstream, binary, node: options.node, tls };
+    const units = await Promise.all(
+      Array.from({ length: count }, async (_, i) => undo.use(await startTier({ ...plan, replica: i + 1 }))),
+    );
+    tiers.unshift(units);
+    upstream = units.map((unit) => unit.address);
+  }
+  const outerRelays = names.length === 0 ? innerRelays : await relayTo(upstream);
+  const common = { ...(hasUsers ? { user: root } : {}), ...(authority ? { ca: authority.ca } : {}) };
+  const owned = undo.move();
+  return {
+    options,
+    cluster,
+    members: cluster.members.map(unitOfMember),
+    tiers,
+    outerRelays,
+    innerRelays,
+    target: { endpoints: outerRelays.map((relay) => relay.address), ...common },
+    reference: { endpoints: cluster.endpoints, ...common },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function etcdFlags({ binary, tokenTtlSeconds }: StackOptions): string[] {
+  const isOld = /^3\.[45]\./.test(binary.version);
+  const flags = [`--${isOld ? "experimental-" : ""}watch-progress-notify-interval=${progressInterval}`];
+  // A password costs etcd 60 ms otherwise, and here everybody logs in again and again.
+  if (tokenTtlSeconds > 0) flags.push(`--auth-token-ttl=${tokenTtlSeconds}`, "--bcrypt-cost=4");
+  return flags;
+}
+
+async function enableAuth(cluster: EtcdCluster, flags: readonly string[]): Promise<void> {
+  const { name, password } = root;
+  for (const args of [
+    ["user", "add", `${name}:${password}`],
+    ...(cluster.binary.version.startsWith("3.4.") ? [["role", "add", "root"]] : []),
+    ["user", "grant-role", name, "root"],
+    ["auth", "enable"],
+  ]) {
+    await cluster.etcdctl([...flags, ...args]);
+  }
+}

@@ -1,0 +1,94 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkHistory } from "../src/check-history.ts";
+import type { RoundOptions } from "../src/driver/round-context.ts";
+import { type Disturb, runRound } from "../src/driver/run-round.ts";
+import { Random } from "../src/random.ts";
+import { type Stack, startStack } from "../src/stack/start-stack.ts";
+import type { PromiseName } from "../src/validators/violation.ts";
+import { mutants } from "./mutants/mutants.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const hook = join(import.meta.dirname, "mutants", "mutant-hook.ts");
+const binaries = await findEtcdBinaries();
+/** One whose progress is coverage, so that all of the watch code is at work. */
+const binary = binaries.find((one) => one.version.startsWith("3.5.")) ?? binaries.at(-1);
+const roundOperations = 400;
+
+/** Resets every connection between the proxy and etcd, again and again. */
+const cutUpstream =
+  (stack: Stack): Disturb =>
+  async ({ traffic, recorder }) => {
+    while (!traffic.aborted) {
+      const over = recorder.disturb();
+      for (const relay of stack.innerRelays) relay.cut();
+      over();
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  };
+
+function roundOptions({ target, reference }: Stack, settleMs: number): RoundOptions {
+  return {
+    target,
+    reference,
+    ratePerSecond: 800,
+    clients: 8,
+    watchStreams: 12,
+    leaseClients: 0,
+    backlog: 1_200,
+    groups: 2,
+    keysPerGroup: 3,
+    compactEveryMs: 0,
+    settleMs,
+  };
+}
+
+describe("verify is able to fail", () => {
+  let cluster: EtcdCluster;
+  const random = new Random(20_261_124);
+
+  beforeAll(async () => {
+    if (binary === undefined) throw new Error("no etcd is installed");
+    cluster = await startEtcdCluster({ binary });
+  });
+  afterAll(() => cluster[Symbol.asyncDispose]());
+
+  /** grpc-proxy in front of the cluster, with one of the mutants in it. */
+  async function startProxy(mutant?: string): Promise<Stack> {
+    const node =
+      mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
+    const common = { door: "grpc-proxy", members: 1, replicas: 1, tokenTtlSeconds: 0, tls: false } as const;
+    return await startStack({ ...common, binary: cluster.binary, cluster, ...node }, random.fork());
+  }
+
+  it("and finds nothing where nothing is wrong", async () => {
+    await using stack = await startProxy();
+    const limits = { operations: 1_000, durationMs: 30_000 };
+    const options = roundOptions(stack, 40_000);
+    const history = await runRound(options, "none/", limits, random.fork(), cutUpstream(stack));
+    const { violations, search } = checkHistory(history);
+    expect(violations.map((one) => [one.text, ...one.evidence].join("\n"))).toEqual([]);
+    expect(search.gaveUp).toEqual([]);
+    expect(search.calls).toBeGreaterThan(1_000);
+  });
+
+  it.each(Object.entries(mutants))("%s is caught", async (name, { caughtBy, operations, needsCuts }) => {
+    await using stack = await startProxy(name);
+    // A mutant's watches need not come to rest.
+    const options = roundOptions(stack, 500);
+    const found = new Set<PromiseName>();
+    for (let done = 0; done < operations && !found.has(caughtBy); done += roundOperations) {
+      const limits = { operations: roundOperations, durationMs: 30_000 };
+      const disturb = needsCuts ? cutUpstream(stack) : undefined;
+      const history = await runRound(options, `${name}/${done}/`, limits, random.fork(), disturb);
+      for (const { promise } of checkHistory(history).violations) found.add(promise);
+    }
+    expect([...found]).toContain(caughtBy);
+  });
+
+  it.each(Object.entries(mutants))("%s still has its place in the code", async (_, { file, find }) => {
+    expect((await readFile(join(root, file), "utf8")).split(find)).toHaveLength(2);
+  });
+});

@@ -1,0 +1,65 @@
+import type { PromiseName } from "../../src/validators/violation.ts";
+
+/** One fault put into our own code: a text that its file has exactly once, and what stands there instead. */
+export interface Mutant {
+  /** Below the repository's root. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** The promise whose violation gives it away, and after how many operations at most. */
+  readonly caughtBy: PromiseName;
+  readonly operations: number;
+  /** It matters only when connections to etcd are lost. */
+  readonly needsCuts: boolean;
+}
+
+/** Known-bad variants of grpc-proxy's watch. Whoever builds something that can be wrong in a new way adds one here. */
+export const mutants: Readonly<Record<string, Mutant>> = {
+  "coverage by header revision": {
+    file: "libs/coalesce/src/watch/feed-upstream.ts",
+    find: "const advance = this.#intake.take(events, isFragment);",
+    replace: `const taken = this.#intake.take(events, isFragment);
+      const claimed = taken && this.#intake.progress(header.revision);
+      const advance = taken && { events: taken.events, upto: claimed?.upto ?? taken.upto };`,
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: false,
+  },
+  "deliver below start": {
+    file: "libs/coalesce/src/watch/watch-create.ts",
+    find: "position: start - 1n,",
+    replace: "position: start - 2n,",
+    caughtBy: "filtered",
+    operations: 4_000,
+    needsCuts: false,
+  },
+  "resume one too far": {
+    file: "libs/coalesce/src/watch/supply.ts",
+    find: "const needed = this.#skipsKnown ? head + 1n : head;",
+    replace: "const needed = this.#hasOpened ? head + 2n : head;",
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: true,
+  },
+  "trust a created header": {
+    file: "libs/coalesce/src/watch/feed-upstream.ts",
+    find: "this.#inOrder(() => this.#listener.onCreated(this));",
+    replace: `this.#inOrder(() => {
+        this.#listener.onCreated(this);
+        const advance = this.#intake.progress(header.revision);
+        if (advance !== undefined) this.#listener.onAdvance(this, advance, header);
+      });`,
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: false,
+  },
+  "lose a cancel": {
+    file: "libs/coalesce/src/watch/watch-session.ts",
+    find: `    this.#forget(watcher);
+    this.#sendControl(canceledMessage(this.#header(known), watchId));`,
+    replace: "    this.#sendControl(canceledMessage(this.#header(known), watchId));",
+    caughtBy: "cancels",
+    operations: 4_000,
+    needsCuts: false,
+  },
+};
