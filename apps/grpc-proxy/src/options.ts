@@ -173,6 +173,11 @@ export const options = {
     default: "",
     doc: "string to prefix to all keys for namespacing requests",
     since: "3.4",
+    // Node reads arguments as UTF-8 and puts this in place of other bytes: keys would get a prefix that nobody asked for.
+    check: (value) =>
+      value.includes("\ufffd")
+        ? `invalid argument ${JSON.stringify(value)} for "--namespace" flag: must be UTF-8`
+        : undefined,
   }),
   enablePprof: boolOption({
     flag: "enable-pprof",
