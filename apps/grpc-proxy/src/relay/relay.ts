@@ -1,4 +1,4 @@
-import type { FanPort, LeaseBook } from "@etcd-edge/coalesce";
+import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
@@ -11,7 +11,7 @@ import type { RevisionFloors } from "../ordering/revision-floors.ts";
 import { createRevisionObserver } from "../ordering/revision-observer.ts";
 import type { ReadService } from "../reads/read-service.ts";
 import { rpcTable } from "../rpc-table.ts";
-import { WatchCall } from "../watch/watch-call.ts";
+import { WatchCall, type WatchHost } from "../watch/watch-call.ts";
 import { WatchFans } from "../watch/watch-fans.ts";
 import type { WatchService } from "../watch/watch-service.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
@@ -53,6 +53,7 @@ export interface RelayContext {
  * and keepalives by the lease book. Of a client's credentials exactly one goes on (rule 36).
  */
 export function createRelay(context: RelayContext): (call: ClientsCall) => ClientsSink {
+  const watchHost = createWatchHost(context);
   return (call) => {
     const rpc = findRpc(call.path);
     const record = context.counters.start(rpc, call.path);
@@ -81,7 +82,9 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       ordered !== true || floors === undefined
         ? undefined
         : createRevisionObserver(floors, call.client.data, credentials.credential);
-    return shared === "watch" ? watch(context, relayed, observe) : stream(context, relayed, observe);
+    return shared === "watch"
+      ? new WatchCall(call, record, watchHost, observe)
+      : stream(context, relayed, observe);
   };
 }
 
@@ -120,31 +123,26 @@ function stream(
   return new StreamingCall(context, { downstream: call, record, metadata, transform, observe });
 }
 
-function watch(
-  context: RelayContext,
-  relayed: RelayedCall,
-  observe: ((answer: Uint8Array) => void) | undefined,
-): ClientsSink {
-  const { call, record, credentials } = relayed;
-  const client = {
-    credential: credentials.credential,
-    requiresLeader: metadataValue(call.metadata, "hasleader") === "true",
-    connection: call.client.data,
+function createWatchHost(context: RelayContext): WatchHost {
+  const { watches, sharesMessages } = context;
+  return {
+    openSession: (port) =>
+      watches.openSession(port, {
+        credential: chooseCredential(port.call.metadata).credential,
+        requiresLeader: metadataValue(port.call.metadata, "hasleader") === "true",
+        connection: port.call.client.data,
+      }),
+    closed: (session) => watches.closed(session),
+    relay: ({ call, record, observe }) => {
+      const transform = context.findTransform(call.path);
+      const credentials = chooseCredential(call.metadata);
+      return stream(context, { call, record, transform, credentials }, observe);
+    },
+    fansOf: ({ client }) => {
+      if (sharesMessages) client.data.fans ??= new WatchFans(client);
+      return client.data.fans;
+    },
   };
-  return new WatchCall({
-    call,
-    record,
-    openSession: (port) => context.watches.openSession(port, client),
-    onClosed: (session) => context.watches.closed(session),
-    relay: () => stream(context, relayed, observe),
-    observe,
-    fans: context.sharesMessages ? fansOf(call) : undefined,
-  });
-}
-
-function fansOf({ client }: ClientsCall): FanPort {
-  client.data.fans ??= new WatchFans(client);
-  return client.data.fans;
 }
 
 function keepAlive(context: RelayContext, { call, record, credentials }: RelayedCall): ClientsSink {
