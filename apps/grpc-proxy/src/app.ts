@@ -44,6 +44,8 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
+import { exposeReads } from "./reads/read-metrics.ts";
+import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
@@ -142,12 +144,23 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       onEvent: (event) => logHubEvent(event, logger),
     }),
   );
+  const maxSendBytes = config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY;
+  const reads = config.shareReads
+    ? new ReadService({
+        balancer,
+        findTransform,
+        clock: systemClock,
+        maxSendBytes,
+        unsharedPrefixes: config.unsharedReadPrefixes,
+      })
+    : undefined;
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
+  if (reads !== undefined) exposeReads(metrics, reads.counts);
   exposeSharing(metrics, () => watches.sharing());
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
@@ -178,10 +191,12 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     counters: calls,
     upstreamWaitMs: config.upstreamWait,
     upstreamReadWaitMs: config.upstreamReadWait,
-    maxSendBytes: config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY,
+    maxSendBytes,
     clock: systemClock,
     findTransform,
     watches,
+    reads,
+    sharesMessages: !config.experimentalEnableGrpcLogging,
     localAnswers: registry.localAnswers,
     leaseBook,
     floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,

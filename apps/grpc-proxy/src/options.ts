@@ -264,6 +264,18 @@ export const options = {
     since: "edge",
     check: (value) => (value >= 0 ? undefined : "--upstream-read-wait must not be negative"),
   }),
+  shareReads: boolOption({
+    flag: "share-reads",
+    default: true,
+    doc: "answer equal linearizable reads from one read of etcd that begins after all of them, and send small ones that wait together; never across credentials",
+    since: "edge",
+  }),
+  unsharedReadPrefixes: stringsOption({
+    flag: "unshared-read-prefixes",
+    default: [],
+    doc: "reads whose key begins with one of these are sent one by one",
+    since: "edge",
+  }),
   watchLogBytes: uintOption({
     flag: "watch-log-bytes",
     default: 256 << 20,

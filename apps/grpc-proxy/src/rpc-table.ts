@@ -23,8 +23,8 @@ export interface RpcTreatment {
   readonly lease?: "keepAlive" | LeaseChange;
   /** Under `--experimental-serializable-ordering`, the revisions that its answers show are remembered, and none is lower. */
   readonly ordered?: true;
-  /** Calls of many clients are one call of ours: watches hang on shared feeds. */
-  readonly shared?: "watch";
+  /** Calls of many clients are one call of ours: watches hang on shared feeds, linearizable reads share flights. */
+  readonly shared?: "watch" | "read";
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }
@@ -43,7 +43,7 @@ export type LocalAnswerName = "memberList";
  * compile.
  */
 export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
-  "/etcdserverpb.KV/Range": { keys: "data", ordered: true },
+  "/etcdserverpb.KV/Range": { keys: "data", ordered: true, shared: "read" },
   "/etcdserverpb.KV/RangeStream": { keys: "data", ordered: true, emulated: "pages" },
   "/etcdserverpb.KV/Put": { keys: "data", ordered: true },
   "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true },

@@ -1,6 +1,7 @@
 import { type Event, fromBinary, type WatchResponse, WatchResponseSchema } from "@etcd-edge/proto";
 import { hasKey, type KeyRange } from "../src/range/key-range.ts";
-import type { SessionPort } from "../src/watch/watch-session.ts";
+import type { FanPort } from "../src/watch/fan.ts";
+import type { ModelStreamPort } from "./model-connection.ts";
 import type { Change, ModelEtcd } from "./model-etcd.ts";
 
 /** What a client asked for, and what the model says it must get. */
@@ -24,7 +25,8 @@ interface ClientWatch extends Expectation {
 const text = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
 /** A client that checks every message it gets against the model, as it comes. */
-export class ModelClient implements SessionPort {
+export class ModelClient implements ModelStreamPort {
+  readonly fans: FanPort | undefined;
   readonly #etcd: ModelEtcd;
   readonly #asked: Expectation[] = [];
   readonly watches: Map<bigint, ClientWatch> = new Map();
@@ -36,8 +38,10 @@ export class ModelClient implements SessionPort {
   endedWith: { readonly code: number; readonly message: string } | undefined;
   #highest = 0n;
 
-  constructor(etcd: ModelEtcd) {
+  /** @param fans its connection, if that takes what streams have in common */
+  constructor(etcd: ModelEtcd, fans: FanPort | undefined) {
     this.#etcd = etcd;
+    this.fans = fans;
   }
 
   asks(expectation: Expectation): void {

@@ -13,6 +13,7 @@ type Step =
   | { readonly t: "write" }
   | { readonly t: "leave"; readonly which: number }
   | { readonly t: "land"; readonly which: number; readonly how: How }
+  | { readonly t: "wait" }
   | { readonly t: "members"; readonly count: number; readonly takesTxn: boolean };
 
 type How = "answer" | "refuse" | "refuseAll" | "tooMany" | "unsent" | "lost" | "late";
@@ -29,6 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.constant({ t: "write" as const }) },
+  { weight: 1, arbitrary: fc.constant({ t: "wait" as const }) },
   { weight: 1, arbitrary: fc.record({ t: fc.constant("leave" as const), which: index }) },
   {
     weight: 5,
@@ -110,6 +112,9 @@ async function play(steps: readonly Step[]): Promise<Reading[]> {
       }
       case "write":
         world.revision++;
+        break;
+      case "wait":
+        await world.clock.advance(20);
         break;
       case "leave": {
         const reading = readings[one.which % Math.max(1, readings.length)];

@@ -55,6 +55,30 @@ describe("rule 28: who may share an answer", () => {
     expect(new Set(world.air.map(({ read }) => JSON.stringify(read.scope))).size).toBe(8);
   });
 
+  it("waits for a flight no longer than 20 ms, and goes to another member then", async () => {
+    const world = new ScriptedReads();
+    world.members = ["stopped", "well"];
+    const { callers } = await behind(world, "a", "b");
+    await world.clock.advance(19);
+    expect(world.flying).toEqual([["first"]]);
+    await world.clock.advance(1);
+    expect(world.flying).toEqual([["first"], ["a", "b"]]);
+    expect(world.air.map(({ member }) => member)).toEqual(["stopped", "well"]);
+    world.air[1]?.answer();
+    expect(callers.map(({ seen }) => seen)).toEqual(["100: a@100", "100: b@100"]);
+  });
+
+  it("has four flights at a member at most", async () => {
+    const world = new ScriptedReads();
+    for (let i = 0; i < 6; i++) {
+      world.read(`${i}`);
+      await world.clock.advance(20);
+    }
+    expect(world.flying).toEqual([["0"], ["1"], ["2"], ["3"]]);
+    world.first.answer();
+    expect(world.flying).toEqual([["1"], ["2"], ["3"], ["4", "5"]]);
+  });
+
   it("asks until the latest of the callers' deadlines, and 10 s at most", async () => {
     const world = new ScriptedReads();
     await world.clock.advance(1_000);

@@ -20,11 +20,13 @@ import type {
   WatchSource,
 } from "../src/upstream/upstream-watch.ts";
 import { gatesOf, type VersionGates } from "../src/upstream/version-gates.ts";
+import type { FanPort } from "../src/watch/fan.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import type { SendProbe } from "../src/watch/probe-flight.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
 import { WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock } from "./fake-clock.ts";
+import type { ModelStreamPort } from "./model-connection.ts";
 
 /** Bytes of a text of one-byte letters. */
 export function bytes(text: string): Uint8Array {
@@ -145,8 +147,9 @@ export class ScriptedHub {
     return last;
   }
 
-  session(): ScriptedClient {
-    return new ScriptedClient(this);
+  /** @param fans the connection, if it is one that sends what streams have in common */
+  session(fans?: FanPort): ScriptedClient {
+    return new ScriptedClient(this, fans);
   }
 }
 
@@ -157,7 +160,21 @@ export class ScriptedClient {
   isReading = true;
   ended: { readonly code: number; readonly message: string } | undefined;
 
-  constructor(world: ScriptedHub) {
+  constructor(world: ScriptedHub, fans: FanPort | undefined) {
+    const client = this;
+    const port: ModelStreamPort = {
+      fans,
+      get isReading() {
+        return client.isReading;
+      },
+      send: (head, body) => {
+        this.got.push(fromBinary(WatchResponseSchema, Uint8Array.of(...head, ...body)));
+        return this.isReading;
+      },
+      end: (code, message) => {
+        this.ended = { code, message };
+      },
+    };
     this.session = new WatchSession(
       {
         hub: world.hub,
@@ -169,15 +186,7 @@ export class ScriptedClient {
         refusesNegativeStart: () => true,
         counters: { eventsOut: 0, createsRefused: 0 },
       },
-      {
-        send: (head, body) => {
-          this.got.push(fromBinary(WatchResponseSchema, Uint8Array.of(...head, ...body)));
-          return this.isReading;
-        },
-        end: (code, message) => {
-          this.ended = { code, message };
-        },
-      },
+      port,
       { watches: 0 },
     );
   }

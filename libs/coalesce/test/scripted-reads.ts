@@ -16,7 +16,7 @@ import type { ReadLimits } from "../src/read/read-limits.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { bytes } from "./scripted-hub.ts";
 
-export const anybody: ReadScope = { credential: undefined, hasLeader: false };
+const anybody: ReadScope = { credential: undefined, hasLeader: false };
 
 /** A request that is in the air at a member. */
 export class InTheAir {

@@ -15,6 +15,7 @@ import { WatchHub } from "../src/watch/watch-hub.ts";
 import { type SessionContext, WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock, settle } from "./fake-clock.ts";
 import { ModelClient } from "./model-client.ts";
+import { ModelConnection } from "./model-connection.ts";
 import { type Chance, ModelEtcd, toKeyValue } from "./model-etcd.ts";
 
 /** mulberry32: small, and the same on every machine. */
@@ -55,9 +56,12 @@ class World {
   readonly #context: SessionContext;
   readonly #chance: Chance;
   hasQuorum = true;
+  /** Two that streams may have in common; a third of them has none. */
+  readonly connections: readonly ModelConnection[];
 
   constructor(chance: Chance, version: string) {
     this.#chance = chance;
+    this.connections = [1, 2].map((id) => new ModelConnection(id, chance));
     this.etcd = new ModelEtcd(chance, { members: 3, version });
     const source = new UpstreamPool({
       pick: ({ avoid, toward }) => {
@@ -99,7 +103,7 @@ class World {
   }
 
   openSession(): void {
-    const client = new ModelClient(this.etcd);
+    const client = new ModelClient(this.etcd, this.connections[this.#chance.int(3)]);
     const session = new WatchSession(this.#context, client, { watches: 0 });
     this.sessions.push({ client, session, isOpen: true });
   }
@@ -113,7 +117,7 @@ class World {
     const pick = <T>(list: readonly T[]): T | undefined => list[this.#chance.int(Math.max(1, list.length))];
     const stream = pick([...etcd.streams]);
     const one = pick(this.open);
-    switch (this.#chance.int(23)) {
+    switch (this.#chance.int(26)) {
       case 0:
       case 1:
       case 2:
@@ -151,7 +155,7 @@ class World {
           stream?.break(this.#chance.int(2) === 0 ? "etcdserver: no leader" : "reset");
         break;
       case 13:
-        if (this.open.length < 4) this.openSession();
+        if (this.open.length < 6) this.openSession();
         else if (one !== undefined && this.#chance.int(10) === 0) {
           one.isOpen = false;
           one.session.close();
@@ -209,6 +213,11 @@ class World {
         else feed?.replace({ toward });
         break;
       }
+      case 23:
+      case 24:
+      case 25:
+        pick(this.connections)?.turn(this.#chance.int(4));
+        break;
     }
     if (this.#chance.int(3) === 0) await settle();
   }
@@ -259,6 +268,7 @@ class World {
             stream.deliver();
           }
         }
+        for (const connection of this.connections) while (!connection.isQuiet) connection.turn(100);
         await settle();
       }
       await this.clock.advance(1_000);

@@ -323,7 +323,7 @@ export { readHeaderRevision, readStreamedRevision } from "./wire/header-revision
 export { hasInvalidSort } from "./wire/invalid-sort.ts";
 export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
-export { type RangeShape, readRangeShape } from "./wire/range-shape.ts";
+export { type RangeShape, readRangeKey, readRangeShape } from "./wire/range-shape.ts";
 export { decodeReadTxn, encodeReadTxn, type ReadTxnAnswers } from "./wire/read-txn.ts";
 export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";
 export { hasUnknownFields } from "./wire/unknown-fields.ts";

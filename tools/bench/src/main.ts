@@ -4,19 +4,23 @@ import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
 import { benchLeases } from "./scenarios/leases.ts";
+import { benchReads } from "./scenarios/reads.ts";
 import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
 import { benchUnary } from "./scenarios/unary.ts";
 import { benchWatch } from "./scenarios/watch.ts";
+import { benchWatchSoak } from "./scenarios/watch-soak.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
   tcp: benchTcp,
   transport: benchTransport,
   unary: benchUnary,
   leases: benchLeases,
+  reads: benchReads,
   soak: benchSoak,
   watch: benchWatch,
+  "watch-soak": benchWatchSoak,
 };
 
 const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]

@@ -1,4 +1,4 @@
-import type { WatchCount } from "@etcd-edge/coalesce";
+import type { FanPort, WatchCount } from "@etcd-edge/coalesce";
 import type { Upstream } from "@etcd-edge/endpoints";
 import type { ServerCall, ServerSink } from "@etcd-edge/transport";
 
@@ -8,6 +8,8 @@ export class ClientState {
   pinned: Upstream | undefined;
   /** The highest revision that an answer on this connection showed. Kept with serializable ordering only. */
   shownRevision = 0n;
+  /** The connection itself, once it has watches. */
+  fans: FanPort | undefined;
   /** Watches of this connection, for their limit. */
   readonly watchCount: WatchCount = { watches: 0 };
 }

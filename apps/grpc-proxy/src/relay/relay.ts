@@ -1,4 +1,4 @@
-import type { LeaseBook } from "@etcd-edge/coalesce";
+import type { FanPort, LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
@@ -7,8 +7,10 @@ import { findCourse } from "../course/find-course.ts";
 import { KeepAliveCall } from "../lease/keep-alive-call.ts";
 import type { RevisionFloors } from "../ordering/revision-floors.ts";
 import { createRevisionObserver } from "../ordering/revision-observer.ts";
+import type { ReadService } from "../reads/read-service.ts";
 import { rpcTable } from "../rpc-table.ts";
 import { WatchCall } from "../watch/watch-call.ts";
+import { WatchFans } from "../watch/watch-fans.ts";
 import type { WatchService } from "../watch/watch-service.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
 import type { CallTransform, FindTransform } from "./call-transform.ts";
@@ -33,6 +35,10 @@ export interface RelayContext {
   readonly localAnswers: LocalAnswers;
   readonly leaseBook: LeaseBook;
   readonly watches: WatchService;
+  /** Nothing with `--share-reads=false`. */
+  readonly reads: ReadService | undefined;
+  /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */
+  readonly sharesMessages: boolean;
   /** With `--experimental-serializable-ordering`: what each client has seen. */
   readonly floors: RevisionFloors | undefined;
 }
@@ -63,8 +69,11 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       return new LocalCall(call, record, { answer, input: rpc.input, forward });
     }
     if (lease === "keepAlive") return keepAlive(context, relayed);
+    const { floors, reads } = context;
+    if (shared === "read" && reads !== undefined && floors === undefined) {
+      return reads.answer(relayed, () => forwardSingle(context, rpc, relayed));
+    }
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
-    const { floors } = context;
     const observe =
       ordered !== true || floors === undefined
         ? undefined
@@ -73,7 +82,8 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
   };
 }
 
-interface RelayedCall {
+/** A client's call, and what is known of it before its first message. */
+export interface RelayedCall {
   readonly call: ClientsCall;
   readonly record: CallRecord;
   readonly transform: CallTransform | undefined;
@@ -120,7 +130,13 @@ function watch(
     onClosed: (session) => context.watches.closed(session),
     relay: () => stream(context, relayed, observe),
     observe,
+    fans: context.sharesMessages ? fansOf(call) : undefined,
   });
+}
+
+function fansOf({ client }: ClientsCall): FanPort {
+  client.data.fans ??= new WatchFans(client);
+  return client.data.fans;
 }
 
 function keepAlive(context: RelayContext, { call, record, credentials }: RelayedCall): ClientsSink {

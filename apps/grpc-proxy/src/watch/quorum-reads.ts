@@ -15,7 +15,7 @@ import {
   toBinary,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
-import { CallError, isSafeToResend, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import { CallError, isSafeToResend, type RawMetadata } from "@etcd-edge/transport";
 import type { FindTransform } from "../relay/call-transform.ts";
 
 const probeTimeoutMs = 5_000;
@@ -157,11 +157,4 @@ export function probeTxn(ranges: readonly KeyRange[], hasCredential: boolean): U
     targetUnion: { case: "version" as const, value: 0n },
   };
   return toBinary(TxnRequestSchema, create(TxnRequestSchema, { compare: [never], success: requests }));
-}
-
-/** Metadata of calls in a scope. */
-export function scopeMetadata(credential: string | undefined, hasLeader: boolean): RawMetadata {
-  const token = credential === undefined ? [] : ["token", credential];
-  const metadata = hasLeader ? [...token, "hasleader", "true"] : token;
-  return metadata.length === 0 ? NO_METADATA : metadata;
 }

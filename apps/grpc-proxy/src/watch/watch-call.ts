@@ -1,9 +1,10 @@
-import type { SessionPort, WatchSession } from "@etcd-edge/coalesce";
+import type { FanPort, SessionPort, WatchSession } from "@etcd-edge/coalesce";
 import { hasUnknownFields, WatchRequestSchema } from "@etcd-edge/proto";
-import { type CancelReason, frameMessage, StatusCode } from "@etcd-edge/transport";
+import { type CancelReason, StatusCode } from "@etcd-edge/transport";
 import type { CallRecord } from "../relay/call-counters.ts";
 import { codeOfCancel } from "../relay/cancel-code.ts";
 import type { ClientsCall, ClientsSink } from "../relay/client-state.ts";
+import { frameOnce } from "./frame-once.ts";
 
 /**
  *     waiting ──first message──▶ coalesced        a session of the watch hub
@@ -13,22 +14,6 @@ type Phase =
   | { readonly t: "waiting" }
   | { readonly t: "coalesced"; readonly session: WatchSession }
   | { readonly t: "relayed"; readonly sink: ClientsSink };
-
-/** The last message that was framed: the next call that sends one mostly sends the same. */
-const last: { head: Uint8Array | undefined; body: Uint8Array | undefined; framed: Uint8Array } = {
-  head: undefined,
-  body: undefined,
-  framed: new Uint8Array(0),
-};
-
-/** Frames a message of two parts, once for all calls that send these very parts one after the other. */
-function frameOnce(head: Uint8Array, body: Uint8Array): Uint8Array {
-  if (last.head === head && last.body === body) return last.framed;
-  last.head = head;
-  last.body = body;
-  last.framed = frameMessage(Buffer.concat([head, body]));
-  return last.framed;
-}
 
 /** What a watch call is made of. */
 export interface WatchCallOptions {
@@ -41,6 +26,8 @@ export interface WatchCallOptions {
   readonly relay: () => ClientsSink;
   /** Sees the beginning of every answer, with its header. */
   readonly observe: ((answer: Uint8Array) => void) | undefined;
+  /** The connection, if what its streams have in common may be sent by it. */
+  readonly fans: FanPort | undefined;
 }
 
 /** A client's Watch call. */
@@ -50,6 +37,21 @@ export class WatchCall implements ClientsSink, SessionPort {
 
   constructor(options: WatchCallOptions) {
     this.#options = options;
+  }
+
+  get call(): ClientsCall {
+    return this.#options.call;
+  }
+
+  get fans(): FanPort | undefined {
+    return this.#options.fans;
+  }
+
+  /** A message went to so many calls like this one. */
+  noteSent(head: Uint8Array, calls: number): void {
+    const { record, observe } = this.#options;
+    record.counts.sent += calls;
+    if (calls > 0) observe?.(head);
   }
 
   onMessage(payload: Buffer, call: ClientsCall): void {
@@ -91,9 +93,8 @@ export class WatchCall implements ClientsSink, SessionPort {
   // ---- of the session ----
 
   send(head: Uint8Array, body: Uint8Array): boolean {
-    const { call, record, observe } = this.#options;
-    record.counts.sent++;
-    observe?.(head);
+    const { call } = this.#options;
+    this.noteSent(head, 1);
     return body.length === 0 ? call.sendMessage(head) : call.sendFramed(frameOnce(head, body));
   }
 

@@ -27,12 +27,31 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
     }
     return most;
   });
+  gauge(
+    "lag_seconds",
+    "Seconds for which the store has been ahead of the feed that is furthest behind.",
+    () => {
+      let most = 0;
+      for (const { hub } of watches.scopes()) most = Math.max(most, hub.lagMs);
+      return most / 1000;
+    },
+  );
   gauge("parked_streams", "Client streams that do not take what there is for them.", () => {
     return sum(watches.scopes(), ({ sessions }) =>
       count(sessions.keys(), (one) => one.fullSince !== undefined),
     );
   });
-  counter("events_in", "Events that etcd sent.", () => watches.eventsIn());
+  counter("events_in", "Events that etcd sent.", () => watches.counted("eventsIn"));
+  counter("catch_ups_opened", "Watches opened at etcd for clients that were behind.", () =>
+    watches.counted("catchUpsOpened"),
+  );
+  counter("feeds_lost", "Watches at etcd that ended without being over.", () => watches.counted("feedsLost"));
+  counter("resumes", "Watches opened at etcd to go on where another one ended.", () =>
+    watches.counted("resumes"),
+  );
+  counter("feeds_moved", "Watches at etcd moved from a member that was behind.", () =>
+    watches.counted("feedsMoved"),
+  );
   counter("events_out", "Events sent to clients.", () => watches.counters.eventsOut);
   counter(
     "spread_moves",

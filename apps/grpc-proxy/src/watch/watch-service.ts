@@ -2,6 +2,7 @@ import {
   type Feed,
   FeedSpread,
   gatesOf,
+  type HubCounters,
   type HubEvent,
   LogBudget,
   type SessionCounters,
@@ -17,7 +18,8 @@ import type { Clock } from "@etcd-edge/runtime";
 import { StatusCode } from "@etcd-edge/transport";
 import type { FindTransform } from "../relay/call-transform.ts";
 import type { ClientState } from "../relay/client-state.ts";
-import { QuorumReads, scopeMetadata } from "./quorum-reads.ts";
+import { scopeMetadata } from "../relay/scope-metadata.ts";
+import { QuorumReads } from "./quorum-reads.ts";
 import { UpstreamStreams } from "./upstream-streams.ts";
 
 /** What a watch service is made of. Durations in milliseconds. */
@@ -60,8 +62,15 @@ export class WatchService implements Disposable {
   readonly #options: WatchServiceOptions;
   readonly #scopes = new Map<string, Scope>();
   /** Of scopes that are gone: counters do not go back. */
-  #pastDeliveries = 0;
-  #pastEventsIn = 0;
+  readonly #past: Record<keyof HubCounters, number> = {
+    feedsOpened: 0,
+    catchUpsOpened: 0,
+    feedsLost: 0,
+    feedsMoved: 0,
+    resumes: 0,
+    eventsIn: 0,
+    sharedDeliveries: 0,
+  };
   readonly #timers: { stop(): void }[] = [];
   readonly #spread: FeedSpread;
 
@@ -88,22 +97,18 @@ export class WatchService implements Disposable {
     return this.#spread.moves;
   }
 
-  /** Events that etcd sent, since the start. */
-  eventsIn(): number {
-    let events = this.#pastEventsIn;
-    for (const { hub } of this.#scopes.values()) events += hub.counters.eventsIn;
-    return events;
+  /** What hubs have counted, since the start. */
+  counted(what: keyof HubCounters): number {
+    let count = this.#past[what];
+    for (const { hub } of this.#scopes.values()) count += hub.counters[what];
+    return count;
   }
 
   /** How much is shared now, and was. */
   sharing(): { readonly watchersCoalescing: number; readonly eventsCoalescing: number } {
     let watchersCoalescing = 0;
-    let eventsCoalescing = 0;
-    for (const { hub } of this.#scopes.values()) {
-      eventsCoalescing += hub.counters.sharedDeliveries;
-      for (const { size } of hub.feeds()) watchersCoalescing += size > 1 ? size : 0;
-    }
-    return { watchersCoalescing, eventsCoalescing: this.#pastDeliveries + eventsCoalescing };
+    for (const { size } of this.feeds()) watchersCoalescing += size > 1 ? size : 0;
+    return { watchersCoalescing, eventsCoalescing: this.counted("sharedDeliveries") };
   }
 
   /**
@@ -147,8 +152,8 @@ export class WatchService implements Disposable {
       if (!scope.sessions.delete(session)) continue;
       if (scope.sessions.size === 0) {
         scope.hub.close();
-        this.#pastDeliveries += scope.hub.counters.sharedDeliveries;
-        this.#pastEventsIn += scope.hub.counters.eventsIn;
+        for (const what of Object.keys(this.#past) as (keyof HubCounters)[])
+          this.#past[what] += scope.hub.counters[what];
         this.#scopes.delete(credential);
       }
       return;
@@ -238,11 +243,7 @@ export class WatchService implements Disposable {
   #notifyProgress(): void {
     for (const { sessions } of this.#scopes.values()) {
       for (const session of sessions.keys()) {
-        session.notifyProgress((watcher) => {
-          const isQuiet = !watcher.isFresh;
-          watcher.isFresh = false;
-          return isQuiet;
-        });
+        session.notifyProgress((watcher) => !watcher.takeFreshness());
       }
     }
   }

@@ -59,7 +59,7 @@ export type ReadResult =
 
 /** One caller's read. */
 export interface SharedRead {
-  /** A RangeRequest for which `isShareable` holds. Must not change. */
+  /** A RangeRequest that `findShareable` lets through. Must not change. */
   readonly request: Uint8Array;
   /** Of `Clock.nowMs`; the caller watches over it by itself, and leaves. */
   readonly deadlineMs: number | undefined;

@@ -26,8 +26,8 @@ interface Line {
  *                                       ▼     when one lands
  *     large ──────────────────────▶ alone in the air, and behind it one that equal ones join
  *
- * A small read with nobody before it leaves at once. Who comes while as many Txns are in the air as may be waits for one of
- * them to land, and they all leave together. Large ones wait only for their equals.
+ * A small read with nobody before it leaves at once. Who comes while a flight is in the air waits for it to land, or to take
+ * too long, and they all leave together. Large ones wait only for their equals.
  */
 export class ReadGroup<M> {
   readonly #context: ReadContext<M>;
@@ -42,6 +42,8 @@ export class ReadGroup<M> {
   readonly #flights = new Map<M, number>();
   /** Members that have as many as may be. */
   readonly #full = new Set<M>();
+  /** Flights for which those who wait still wait. */
+  #holding = 0;
 
   /** @param onIdle called when nothing waits and nothing is in the air any more */
   constructor(context: ReadContext<M>, scope: ReadScope, onIdle: () => void) {
@@ -77,7 +79,7 @@ export class ReadGroup<M> {
   dispatch(): void {
     for (const ask of this.#fresh.values()) if (!ask.isAbandoned) this.#line(ask);
     this.#fresh.clear();
-    while (this.#waiting.size > 0) {
+    while (this.#waiting.size > 0 && this.#holding === 0) {
       const member = this.#pick(this.#full);
       if (member === undefined) {
         if (this.#flights.size > 0) return;
@@ -121,11 +123,31 @@ export class ReadGroup<M> {
     }
     for (const ask of asks) this.#waiting.delete(ask.key);
     this.#count(member, 1);
+    const release = this.#hold();
     fly(this.#context, { asks, member, scope: this.#scope }, (mishap) => {
       this.#count(member, -1);
+      release();
       if (mishap !== undefined) this.#onMishap(mishap, asks, member);
       this.dispatch();
     });
+  }
+
+  /** @returns how to let those who wait go; done anyway when the flight takes too long */
+  #hold(): () => void {
+    const { clock, limits } = this.#context;
+    let isReleased = false;
+    const release = (): void => {
+      timer.stop();
+      if (isReleased) return;
+      isReleased = true;
+      this.#holding--;
+    };
+    const timer = clock.setTimer(limits.holdMs, () => {
+      release();
+      this.dispatch();
+    });
+    this.#holding++;
+    return release;
   }
 
   #count(member: M, change: 1 | -1): void {

@@ -48,7 +48,7 @@ export class ReadHub<M> {
   }
 
   /**
-   * Takes a read for which `isShareable` holds.
+   * Takes a read that `findShareable` has let through.
    * @returns how to leave: cancelled, or out of time
    */
   read(scope: ReadScope, shape: RangeShape, read: SharedRead): () => void {
@@ -88,7 +88,7 @@ export class ReadHub<M> {
 }
 
 /** Whether an equal read may get the same answer: it asks a quorum, and for nothing that the schema does not know. */
-export function isShareable(shape: RangeShape): boolean {
+function isShareable(shape: RangeShape): boolean {
   return shape.isKnown && !shape.isSerializable;
 }
 

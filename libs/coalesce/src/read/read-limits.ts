@@ -4,7 +4,12 @@ export interface ReadLimits {
   readonly maxOps: number;
   /** Most bytes of requests in one Txn. Default 256 KiB. */
   readonly maxRequestBytes: number;
-  /** Txns of one scope in the air at one member before reads wait. Default 1. */
+  /**
+   * How long a flight keeps the small reads of its scope waiting. While a member is quick they gather behind one flight, the
+   * cheapest way for etcd; one that is slow, or stopped, holds nobody up for longer. Default 20 ms.
+   */
+  readonly holdMs: number;
+  /** Most flights of one scope in the air at one member. Default 4. */
   readonly flightsPerMember: number;
   /** How long etcd has to answer at most, whatever the callers' deadlines. Default 10 s. */
   readonly maxFlightMs: number;
@@ -13,7 +18,8 @@ export interface ReadLimits {
 export const defaultReadLimits: ReadLimits = {
   maxOps: 128,
   maxRequestBytes: 256 * 1024,
-  flightsPerMember: 1,
+  holdMs: 20,
+  flightsPerMember: 4,
   maxFlightMs: 10_000,
 };
 

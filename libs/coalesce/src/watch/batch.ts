@@ -17,6 +17,8 @@ export interface EncodedBatch {
 export class Batch {
   readonly events: readonly EventView[];
   readonly header: HeaderView;
+  /** How many watchers it went to. */
+  receivers = 0;
   readonly #encoded: (EncodedBatch | undefined)[] = [];
   #tried = 0;
 

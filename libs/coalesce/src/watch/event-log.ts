@@ -76,8 +76,8 @@ export class EventLog {
     return this.#segments[this.#indexAfter(position)];
   }
 
-  /** The segments from there on that together are no larger than one may be; the first whatever its size. */
-  stretch(position: bigint): readonly Segment[] {
+  /** The segments from there on that together are no larger than `maxBytes`, and one may be; the first whatever its size. */
+  stretch(position: bigint, maxBytes: number = maxSegmentBytes): readonly Segment[] {
     const start = this.#indexAfter(position);
     let end = start;
     let bytes = 0;
@@ -85,7 +85,7 @@ export class EventLog {
     for (; end < this.#segments.length; end++) {
       bytes += this.#segments[end]?.bytes ?? 0;
       events += this.#segments[end]?.events.length ?? 0;
-      if (end > start && (bytes > maxSegmentBytes || events > maxSegmentRevisions)) break;
+      if (end > start && (bytes > maxBytes || events > maxSegmentRevisions)) break;
     }
     return this.#segments.slice(start, end);
   }

@@ -25,13 +25,15 @@ export interface FeedOwner {
   /** Settles once a quorum has confirmed that history is still the one the feed knows (rule 3); rejects if none did. */
   confirmHistory(): Promise<void>;
   onOpened(feed: Feed): void;
-  /** One response went to so many watchers at once. */
-  onDelivered(receivers: number): void;
+  /** So many more watchers got a response that was made for another. */
+  onShared(more: number): void;
   /** The head has moved, past so many events; or a watcher has come up to it. */
   onAdvanced(feed: Feed, events: number): void;
   /** etcd has answered a request for progress. */
   onProgressed(feed: Feed): void;
   onLost(feed: Feed, code: number, message: string): void;
+  /** It goes on with another upstream watch, where the last one ended. */
+  onResumed(): void;
   /** The feed is over. What its lagging watchers still need of the log they may have. */
   onEnded(feed: Feed, end: FeedEnd): void;
   /** The last watcher has left. */

@@ -90,11 +90,10 @@ export class FeedRegistry {
    * @returns watchers that waited for its place
    */
   join(feed: Feed): readonly Watcher[] {
-    if (feed.liveCount === 0) return [];
     const main = this.mainOf(feed.range);
     if (main === undefined) return feed.log.head >= this.#history.known ? this.#promote(feed) : [];
     for (const group of [...feed.groups]) {
-      for (const watcher of [...group.live]) {
+      for (const watcher of [...group.upToDate()]) {
         if (!main.canHold(watcher, watcher.reached)) continue;
         feed.detach(watcher);
         main.attach(watcher);

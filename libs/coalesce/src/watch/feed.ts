@@ -28,9 +28,10 @@ export class Feed {
     this.#isCatchUp = options.isCatchUp;
     this.log = new EventLog(options.from);
     this.#members = new Membership(this, () => owner.onEmpty(this));
-    this.#delivery = new Delivery(this.range, this.log, this.#members, (receivers) =>
-      owner.onDelivered(receivers),
-    );
+    this.#delivery = new Delivery(this.range, this.log, this.#members, {
+      onShared: (more) => owner.onShared(more),
+      onRested: (lane) => this.#caughtUp(lane.watchers),
+    });
     this.#supply = new Supply(this.#createSupplyPort(), options.prevKv);
   }
 
@@ -52,10 +53,6 @@ export class Feed {
   /** How many watchers hang on it. */
   get size(): number {
     return this.#members.size;
-  }
-
-  get liveCount(): number {
-    return this.#members.liveCount;
   }
 
   get groups(): Iterable<FeedGroup> {
@@ -108,17 +105,20 @@ export class Feed {
 
   /** Takes a watcher that it can hold, at its position. */
   attach(watcher: Watcher): void {
-    const isLive = watcher.position >= this.log.head;
-    this.#members.add(watcher, isLive);
-    if (isLive) this.#supply.resume();
-    else watcher.stream.fellBehind(watcher);
+    const group = this.#members.add(watcher);
+    if (watcher.position >= this.log.head) {
+      this.#delivery.welcome(watcher, group);
+      this.#supply.resume();
+    } else {
+      group.lagging.add(watcher);
+      watcher.stream.fellBehind(watcher);
+    }
   }
 
   /** Lets a watcher go, with its position brought up to date. */
   detach(watcher: Watcher): void {
     const { group } = watcher;
     if (group?.feed !== this) return;
-    watcher.position = watcher.reached;
     this.#members.remove(watcher, group);
   }
 
@@ -133,13 +133,15 @@ export class Feed {
    */
   pump(watcher: Watcher): boolean {
     const { group } = watcher;
-    if (group?.feed !== this || group.live.has(watcher)) return false;
+    if (group?.feed !== this || !group.lagging.has(watcher)) return false;
     const served = this.#delivery.serve(watcher, group);
     if (served === "fallen") {
       this.detach(watcher);
       this.#owner.onDetached(watcher);
     } else if (served === "through") {
-      this.#caughtUp(watcher, group);
+      group.lagging.delete(watcher);
+      this.#delivery.welcome(watcher, group);
+      this.#caughtUp([watcher]);
     }
     return served === "behind";
   }
@@ -214,6 +216,7 @@ export class Feed {
       onAdvance: (advance, header) => this.#advance(advance, header),
       onProgressed: () => owner.onProgressed(this),
       onLost: (code, message) => owner.onLost(this, code, message),
+      onResumed: () => owner.onResumed(),
       onEnd: (end) => this.end(end),
     };
   }
@@ -230,17 +233,16 @@ export class Feed {
   #bound(): void {
     const { budget } = this.#owner;
     if (this.state === "ended") return;
-    const isFull = this.#isCatchUp && this.liveCount === 0 && this.size > 0;
+    const isLong = this.#isCatchUp && this.size > 0 && this.log.bytes > budget.maxLogBytes;
     // Reading on would only drop what nobody has taken yet.
-    if (isFull && this.log.bytes > budget.maxLogBytes) this.#supply.pause();
+    if (isLong && !this.#delivery.isTaken) this.#supply.pause();
     else budget.grew(this.log);
   }
 
-  #caughtUp(watcher: Watcher, group: FeedGroup): void {
-    this.#members.catchUp(watcher, group);
+  #caughtUp(watchers: readonly Watcher[]): void {
     const { end } = this.#supply;
     if (this.state === "full") this.#supply.resume();
-    else if (end !== undefined) this.#owner.onDrained(watcher, end);
+    else if (end !== undefined) for (const watcher of [...watchers]) this.#owner.onDrained(watcher, end);
     else if (this.#isCatchUp) this.#owner.onAdvanced(this, 0);
   }
 }

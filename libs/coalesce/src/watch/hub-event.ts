@@ -19,6 +19,8 @@ export interface HubCounters {
   catchUpsOpened: number;
   feedsLost: number;
   feedsMoved: number;
+  /** Upstream watches opened to go on where another one ended. */
+  resumes: number;
   /** Events that etcd sent. */
   eventsIn: number;
   /** Responses to clients that needed none of etcd's own, because another client got the same. */

@@ -6,7 +6,9 @@ import type { Feed } from "./feed.ts";
 const checkMs = 1_000;
 /** How far behind a quorum's answer a feed may be in time (T_lag of rule 16). */
 const lagMs = 2_000;
-const maxQuorums = 16;
+/** Quorums answer with every create: so often one is remembered. */
+const noteMs = 250;
+const maxQuorums = 240;
 
 /** What the liveness check needs of the hub. */
 export interface LivenessPort {
@@ -46,8 +48,17 @@ export class Liveness {
 
   /** A quorum has said how far the store is. */
   noteQuorum(revision: bigint): void {
-    this.#quorums.push({ revision, at: this.#port.clock.nowMs() });
+    const now = this.#port.clock.nowMs();
+    const last = this.#quorums.at(-1);
+    if (last !== undefined && now - last.at < noteMs) return;
+    this.#quorums.push({ revision, at: now });
     while (this.#quorums.length > maxQuorums) this.#quorums.shift();
+  }
+
+  /** For how long a quorum has been ahead of a revision, in milliseconds: 0 if none is, a minute at most. */
+  lagOf(head: bigint): number {
+    const first = this.#quorums.find(({ revision }) => revision > head);
+    return first === undefined ? 0 : this.#port.clock.nowMs() - first.at;
   }
 
   /** What quorums said is of another history. */

@@ -1,7 +1,7 @@
 import type { KeyRange } from "../range/key-range.ts";
 import { RangeIndex } from "../range/range-index.ts";
 import type { Feed } from "./feed.ts";
-import { createFeedGroup, type FeedGroup } from "./feed-group.ts";
+import { FeedGroup } from "./feed-group.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** Who hangs on a feed: its watchers by range, and those who keep it open without being one. */
@@ -10,7 +10,6 @@ export class Membership {
   readonly #onEmpty: () => void;
   readonly #groups = new RangeIndex<FeedGroup>();
   #size = 0;
-  #liveCount = 0;
   #prevKvCount = 0;
   /** Callers who wait for the feed to open, or have yet to attach what they opened it for. */
   #holders = 0;
@@ -23,10 +22,6 @@ export class Membership {
 
   get size(): number {
     return this.#size;
-  }
-
-  get liveCount(): number {
-    return this.#liveCount;
   }
 
   get wantsPrevKv(): boolean {
@@ -42,42 +37,27 @@ export class Membership {
     return this.#groups.get(range);
   }
 
-  /** Takes a watcher of no feed, as one that has all there is or as one that has not. */
-  add(watcher: Watcher, isLive: boolean): void {
+  /** Takes a watcher of no feed. @returns the group in which it is to be put */
+  add(watcher: Watcher): FeedGroup {
     let group = this.#groups.get(watcher.range);
     if (group === undefined) {
-      group = createFeedGroup(this.#feed, watcher.range);
+      group = new FeedGroup(this.#feed, watcher.range);
       this.#groups.set(watcher.range, group);
     }
     watcher.group = group;
     this.#size++;
     if (watcher.wantsPrevKv) this.#prevKvCount++;
-    if (isLive) this.#liveCount++;
-    (isLive ? group.live : group.lagging).add(watcher);
+    return group;
   }
 
-  /** Lets a watcher of this feed go. */
+  /** Lets a watcher of this feed go, with its position brought up to date. */
   remove(watcher: Watcher, group: FeedGroup): void {
-    if (group.live.delete(watcher)) this.#liveCount--;
-    else group.lagging.delete(watcher);
+    group.dismiss(watcher);
     watcher.group = undefined;
-    if (group.live.size === 0 && group.lagging.size === 0) this.#groups.delete(group.range);
+    if (group.isEmpty) this.#groups.delete(group.range);
     this.#size--;
     if (watcher.wantsPrevKv) this.#prevKvCount--;
     this.#checkEmpty();
-  }
-
-  /** A live watcher has something to get. */
-  fallBehind(watcher: Watcher, group: FeedGroup): void {
-    if (group.live.delete(watcher)) this.#liveCount--;
-    group.lagging.add(watcher);
-  }
-
-  /** A lagging watcher has all there is. */
-  catchUp(watcher: Watcher, group: FeedGroup): void {
-    group.lagging.delete(watcher);
-    group.live.add(watcher);
-    this.#liveCount++;
   }
 
   /** Keeps the feed open without a watcher, until the returned function is called. */

@@ -42,7 +42,7 @@ export class Narrowing {
         this.#held.set(part, part.hold());
       } else if (own.hasCovered) {
         // Who is too far behind stays, and keeps the wide feed, until it has caught up there.
-        for (const watcher of [...group.live, ...group.lagging]) {
+        for (const watcher of [...group.watchers()]) {
           if (!own.canHold(watcher, watcher.reached)) continue;
           wide.detach(watcher);
           own.attach(watcher);

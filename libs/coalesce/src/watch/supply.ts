@@ -40,6 +40,8 @@ export interface SupplyPort {
   /** A progress answer came, after its `onAdvance` if it said anything new. */
   onProgressed(): void;
   onLost(code: number, message: string): void;
+  /** Another upstream watch was opened, to go on where the last one ended. */
+  onResumed(): void;
   /** It cannot go on: the feed is to be ended. */
   onEnd(end: FeedEnd): void;
 }
@@ -150,7 +152,12 @@ export class Supply {
 
   /** Goes on if it was paused. */
   resume(): void {
-    if (this.#state.t === "full") this.#state = this.#opening(undefined);
+    if (this.#state.t === "full") this.#reopen(undefined);
+  }
+
+  #reopen(avoid: string | undefined): void {
+    this.#state = this.#opening(avoid);
+    this.#port.onResumed();
   }
 
   /** For good. Told to nobody. */
@@ -267,7 +274,7 @@ export class Supply {
       this.#retry(upstream.member, this.#backoffMs());
     } else if (upstream.watch.gates.startAtCompact) {
       this.#skipsKnown = true;
-      this.#state = this.#opening(undefined);
+      this.#reopen(undefined);
     } else {
       // This version leaves out deletes at the compacted revision itself: for its watchers that is gone as well.
       this.#port.onEnd({ t: "compacted", compactRevision: compactRevision + 1n });
@@ -286,7 +293,7 @@ export class Supply {
     const timer = owner.clock.setTimer(delayMs, () => {
       owner.confirmHistory().then(
         () => {
-          if (this.#state.t === "retrying" && this.#state.timer === timer) this.#state = this.#opening(avoid);
+          if (this.#state.t === "retrying" && this.#state.timer === timer) this.#reopen(avoid);
         },
         () => {
           if (this.#state.t === "retrying" && this.#state.timer === timer)

@@ -43,6 +43,7 @@ export class WatchHub {
     catchUpsOpened: 0,
     feedsLost: 0,
     feedsMoved: 0,
+    resumes: 0,
     eventsIn: 0,
     sharedDeliveries: 0,
   };
@@ -73,6 +74,14 @@ export class WatchHub {
 
   get isIdle(): boolean {
     return this.#registry.isEmpty;
+  }
+
+  /** For how long the store has been ahead of the feed that is furthest behind, in milliseconds. */
+  get lagMs(): number {
+    let most = 0;
+    for (const feed of this.feeds())
+      if (!feed.isCatchUp) most = Math.max(most, this.#liveness.lagOf(feed.log.head));
+    return most;
   }
 
   /** Members that have lost their leader, as far as feeds were there to notice. */
@@ -154,8 +163,8 @@ export class WatchHub {
         this.#leaderless.clear();
         this.#openings.settle(feed, undefined);
       },
-      onDelivered: (receivers) => {
-        this.counters.sharedDeliveries += receivers - 1;
+      onShared: (more) => {
+        this.counters.sharedDeliveries += more;
       },
       onAdvanced: (feed, events) => {
         this.counters.eventsIn += events;
@@ -169,6 +178,9 @@ export class WatchHub {
         if (message.includes("etcdserver: no leader") && feed.member !== undefined)
           this.#leaderless.add(feed.member);
         this.#report({ t: "feedLost", range: feed.range, code, message });
+      },
+      onResumed: () => {
+        this.counters.resumes++;
       },
       onEnded: (feed, end) => this.#onEnded(feed, end),
       onEmpty: (feed) => feed.end({ t: "closed" }),
@@ -200,8 +212,8 @@ export class WatchHub {
     this.#report({ t: "feedClosed", range: feed.range, isCatchUp: feed.isCatchUp });
     this.#openings.settle(feed, end);
     for (const group of [...feed.groups]) {
-      const affected = end.t === "replaced" ? [...group.live, ...group.lagging] : [...group.live];
-      for (const watcher of affected) this.#conclude(watcher, end);
+      const affected = end.t === "replaced" ? group.watchers() : group.upToDate();
+      for (const watcher of [...affected]) this.#conclude(watcher, end);
     }
     this.#reattach(queued);
   }

@@ -7,6 +7,7 @@ import {
 } from "@etcd-edge/proto";
 import type { Clock } from "../ports.ts";
 import { type EncodedBatch, Variant } from "./batch.ts";
+import type { FanPort, SessionPort } from "./fan.ts";
 import { encodeFragments } from "./fragments.ts";
 import { ProgressQuestion, revisionOfAll } from "./progress-question.ts";
 import { type CreateOutcome, decideCreate, releaseOutcome } from "./watch-create.ts";
@@ -20,14 +21,6 @@ import {
   refusedMessage,
 } from "./watch-messages.ts";
 import { Watcher, type WatcherStream } from "./watcher.ts";
-
-/** The client's end of a stream. */
-export interface SessionPort {
-  /** Sends one message of two parts. @returns whether more should be sent; `onDrain` comes when it should again */
-  send(head: Uint8Array, body: Uint8Array): boolean;
-  /** Ends the call with a status of gRPC's. */
-  end(code: number, message: string): void;
-}
 
 /** What all sessions of a scope have in common. */
 export interface SessionContext {
@@ -95,6 +88,14 @@ export class WatchSession implements WatcherStream {
     return this.#canTake;
   }
 
+  get port(): SessionPort {
+    return this.#port;
+  }
+
+  get fans(): FanPort | undefined {
+    return this.#port.fans;
+  }
+
   /** Monotonic time at which the client stopped reading, or nothing while it reads. */
   get fullSince(): number | undefined {
     return this.#fullSince;
@@ -158,6 +159,7 @@ export class WatchSession implements WatcherStream {
 
   /** Tells watches that asked for it how far they are: at their interval, or before the process stops. */
   notifyProgress(isDue: (watcher: Watcher) => boolean): void {
+    this.#raiseFloor();
     for (const watcher of this.#watchers.values()) {
       if (!watcher.progressNotify || !isDue(watcher)) continue;
       const { reached } = watcher;
@@ -186,6 +188,14 @@ export class WatchSession implements WatcherStream {
     } else {
       this.#send(encodeWatchHead(batch.header, watcher.id, false), batch.body);
     }
+  }
+
+  countEvents(count: number): void {
+    this.#context.counters.eventsOut += count;
+  }
+
+  wasShown(revision: bigint): void {
+    if (revision > this.#floor) this.#floor = revision;
   }
 
   fellBehind(watcher: Watcher): void {
@@ -319,6 +329,7 @@ export class WatchSession implements WatcherStream {
   #askProgress(): void {
     if (this.#asked !== undefined || this.#watchers.size === 0) return;
     this.#asked = new ProgressQuestion(this.#context.hub, [...this.#watchers.values()], (isLast) => {
+      this.#raiseFloor();
       const revision = revisionOfAll(this.#watchers.values(), this.#floor);
       if (revision !== undefined) this.#sendControl(progressMessage(this.#header(revision)));
       if (revision !== undefined || isLast) this.#stopAsking();
@@ -363,7 +374,17 @@ export class WatchSession implements WatcherStream {
     this.#fullSince ??= this.#context.clock.nowMs();
   }
 
+  /** What went out by lanes counts too. Not written down there, stream by stream, with every message. */
+  #raiseFloor(): void {
+    // Nothing can have gone out that the hub does not know.
+    if (this.#floor >= this.#context.hub.history.known) return;
+    for (const watcher of this.#watchers.values()) {
+      if (watcher.lane !== undefined) this.wasShown(watcher.lane.shown(watcher));
+    }
+  }
+
   #header(revision: bigint): HeaderView {
+    this.#raiseFloor();
     if (revision > this.#floor) this.#floor = revision;
     return { ...this.#lastHeader, revision: this.#floor };
   }

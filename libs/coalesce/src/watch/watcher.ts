@@ -1,12 +1,21 @@
 import type { EventView } from "@etcd-edge/proto";
 import type { KeyRange } from "../range/key-range.ts";
 import { Batch, type EncodedBatch, Variant } from "./batch.ts";
+import type { FanPort, SessionPort } from "./fan.ts";
 import type { FeedGroup } from "./feed-group.ts";
+import type { Lane } from "./lane.ts";
 
 /** Where the events of watchers go: a client's stream. */
 export interface WatcherStream {
   /** Whether it takes more now. */
   readonly canTake: boolean;
+  readonly port: SessionPort;
+  /** The connection, if what streams have in common can be sent by it. */
+  readonly fans: FanPort | undefined;
+  /** So many events have gone out to streams like this one. */
+  countEvents(count: number): void;
+  /** One of its watchers has been shown no event above this revision, and none above it by the stream's own `deliver`. */
+  wasShown(revision: bigint): void;
   /** Sends events to one of its watchers. */
   deliver(watcher: Watcher, batch: EncodedBatch): void;
   /** A watcher has something to deliver that the stream could not take, or hangs on no feed: its turn comes by `pump`. */
@@ -29,13 +38,13 @@ export interface WatchOptions {
 /**
  * One watch of one client: a cursor, of the same size however far behind it is.
  *
- *     detached ──attach──▶ lagging ──caught up──▶ live
+ *     detached ──attach──▶ lagging ──caught up──▶ live, or in a lane
  *         ▲                 ▲  │                   │
  *         │  fell off the log  │   stream is full  │
  *         └─────────────────┴──┴───────────────────┘
  *
- * Detached: in no group. Live: in its group's `live`, everything up to the feed's head is delivered. Lagging: in its
- * group's `lagging`, delivered up to `position`.
+ * Detached: in no group. Live: in its group's `live`, everything up to the feed's head is delivered. In a lane: goes on
+ * with others of its connection, and is as far as they are. Lagging: in its group's `lagging`, delivered up to `position`.
  */
 export class Watcher implements WatchOptions {
   readonly stream: WatcherStream;
@@ -51,7 +60,12 @@ export class Watcher implements WatchOptions {
    */
   position: bigint;
   group: FeedGroup | undefined = undefined;
-  /** Whether it got events since the last look of the progress timer. */
+  lane: Lane | undefined = undefined;
+  /** Its place there; the lane's own business, as is the next. */
+  laneIndex = 0;
+  /** How many batches had gone out in the lane when somebody last looked. */
+  seenBatches = 0;
+  /** Whether it got events by itself since the last look of the progress timer. */
   isFresh = false;
 
   constructor(stream: WatcherStream, id: bigint, position: bigint, options: WatchOptions) {
@@ -68,16 +82,26 @@ export class Watcher implements WatchOptions {
     return (this.variant & Variant.prevKv) !== 0;
   }
 
+  /** Whether it has everything up to the feed's head. */
   get isLive(): boolean {
-    return this.group?.live.has(this) === true;
+    return this.lane === undefined ? this.group?.live.has(this) === true : this.lane.isResting;
+  }
+
+  /** Whether it got events since this was last asked. */
+  takeFreshness(): boolean {
+    const batches = this.lane?.batches ?? this.seenBatches;
+    const isFresh = this.isFresh || batches !== this.seenBatches;
+    this.isFresh = false;
+    this.seenBatches = batches;
+    return isFresh;
   }
 
   /** How far everything of its range is delivered. */
   get reached(): bigint {
-    const { group } = this;
+    const { group, lane } = this;
+    if (lane !== undefined) return later(lane.reached(this), this.position);
     if (group === undefined || !group.live.has(this)) return this.position;
-    const { head } = group.feed.log;
-    return later(head, this.position);
+    return later(group.feed.log.head, this.position);
   }
 
   /** Delivers what the batch has above the position. */

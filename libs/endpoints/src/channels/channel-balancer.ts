@@ -47,6 +47,8 @@ export class ChannelBalancer implements AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   /** What each said when it was last looked at. */
   readonly #members = new Map<Upstream, MemberStatus>();
+  /** Those that told nothing, because we showed no user. */
+  readonly #guarded = new Set<Upstream>();
   #leader: Upstream | undefined;
   /** Those that are not known to be of no use. */
   #working: ReadonlySet<Upstream> = new Set();
@@ -109,6 +111,11 @@ export class ChannelBalancer implements AsyncDisposable {
     return this.#members.get(upstream);
   }
 
+  /** Whether etcd there tells its status to users only (auth on, later than 3.4), as the last look found. */
+  isGuarded(upstream: Upstream): boolean {
+    return this.#guarded.has(upstream);
+  }
+
   /** Every endpoint of the set. */
   upstreams(): readonly Upstream[] {
     return [...this.#upstreams.values()];
@@ -154,6 +161,8 @@ export class ChannelBalancer implements AsyncDisposable {
     const isKnown = this.#upstreams.get(endpointKey(upstream.endpoint)) === upstream;
     if (!isKnown || result.t !== "alive" || result.member === undefined) this.#members.delete(upstream);
     else this.#members.set(upstream, result.member);
+    if (isKnown && result.t === "alive" && result.isGuarded === true) this.#guarded.add(upstream);
+    else this.#guarded.delete(upstream);
     this.#leader = this.#electLeader();
     return result;
   }
@@ -185,6 +194,7 @@ export class ChannelBalancer implements AsyncDisposable {
       this.#upstreams.delete(key);
       if (upstream === undefined) continue;
       this.#members.delete(upstream);
+      this.#guarded.delete(upstream);
       retire(upstream);
     }
   }

@@ -29,7 +29,9 @@ export async function probeStatus(channel: Channel, signal: AbortSignal): Promis
     if (leader === 0n) return { t: "unreachable", error: "has no leader" };
     return { t: "alive", member: { memberId, leaderId: leader, raftTerm, version } };
   } catch (error) {
-    if (error instanceof CallError && answers.has(error.code)) return { t: "alive" };
+    if (error instanceof CallError && answers.has(error.code)) {
+      return error.message.startsWith("etcdserver: ") ? { t: "alive", isGuarded: true } : { t: "alive" };
+    }
     const message = error instanceof Error ? error.message : String(error);
     return signal.aborted
       ? { t: "silent", error: "no answer in time" }

@@ -12,8 +12,11 @@ export interface MemberStatus {
 
 /** What one look at an endpoint found. The texts go into logs. */
 export type ProbeResult =
-  /** `member` where the look was one at an etcd member. */
-  | { readonly t: "alive"; readonly member?: MemberStatus }
+  /**
+   * `member` where the look was one at an etcd member that told about itself; `isGuarded` where etcd said that it tells users
+   * only, as releases after 3.4 do with auth on.
+   */
+  | { readonly t: "alive"; readonly member?: MemberStatus; readonly isGuarded?: true }
   /** Connected, but no sign of life before the signal fired. */
   | { readonly t: "silent"; readonly error: string }
   /** Refused, reset, no route, or it says itself that it must not be used. */

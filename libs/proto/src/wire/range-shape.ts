@@ -15,6 +15,23 @@ export interface RangeShape {
   readonly isOfNow: boolean;
 }
 
+/**
+ * The key of a RangeRequest; empty where it has none, or the bytes are no message.
+ */
+export function readRangeKey(bytes: Uint8Array): Uint8Array {
+  let key = bytes.subarray(0, 0);
+  try {
+    const reader = new WireReader(bytes);
+    while (reader.next()) {
+      if (reader.fieldNumber === field.key && reader.wireType === WireType.bytes)
+        key = bytes.subarray(reader.valueStart, reader.valueEnd);
+    }
+  } catch {
+    // Whoever reads it next says what is wrong.
+  }
+  return key;
+}
+
 const field = {
   key: 1,
   rangeEnd: 2,

@@ -4,6 +4,8 @@ import { StatusCode } from "../grpc/status.ts";
 import { readU32 } from "./bytes.ts";
 import type { ConnectionCore } from "./connection-core.ts";
 import { ErrorCode } from "./constants.ts";
+import type { Outbound } from "./outbound.ts";
+import type { Sender } from "./ready-ring.ts";
 import { SendQueue } from "./send-queue.ts";
 
 /**
@@ -33,7 +35,7 @@ const QUEUE_AHEAD_BYTES = 64 * 1024;
  * What both roles share: gRPC messages over one HTTP/2 stream, with flow control both ways. Kept small: there may be
  * a hundred thousand idle ones.
  */
-export abstract class GrpcStream {
+export abstract class GrpcStream implements Sender {
   /** Stream identifier; 0 while idle. */
   id = 0;
   phase: StreamPhase = StreamPhase.idle;
@@ -45,7 +47,7 @@ export abstract class GrpcStream {
   /** Received, consumed, and not yet credited to the peer. */
   uncreditedBytes = 0;
   /** Linked by ReadyRing. */
-  nextReady: GrpcStream | undefined = undefined;
+  nextReady: Sender | undefined = undefined;
   isReady = false;
   queue: SendQueue | undefined = undefined;
   /** Our side ends as soon as the queue is empty. */
@@ -137,6 +139,16 @@ export abstract class GrpcStream {
     const writable = !end && this.writable;
     this.#wantsDrain = !writable;
     return writable;
+  }
+
+  takeTurn(out: Outbound): boolean {
+    out.sendTurn(this);
+    return true;
+  }
+
+  /** Whether a message of so many bytes, with its prefix, could go out now in one frame. */
+  takesAtOnce(bytes: number): boolean {
+    return bytes <= this.sendWindow && this.queue === undefined && !this.localEnded;
   }
 
   /** Asks to hold bytes while the stream has no connection. */

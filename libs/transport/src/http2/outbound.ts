@@ -6,8 +6,12 @@ import type { ByteBudget } from "./byte-budget.ts";
 import { writeFrameHeader, writeU32 } from "./bytes.ts";
 import { DEFAULT_WINDOW, Flag, FRAME_HEADER_BYTES, FRAME_PAYLOAD_LIMIT, FrameType } from "./constants.ts";
 import type { GrpcStream } from "./grpc-stream.ts";
-import { ReadyRing } from "./ready-ring.ts";
+import { ReadyRing, type Sender } from "./ready-ring.ts";
+import { repeatFrame } from "./repeat-frame.ts";
 import { SocketWriter, WRITE_AHEAD_BYTES } from "./socket-writer.ts";
+
+/** So much of one message for many streams goes out before others have their turn. */
+const FAN_TURN_BYTES = 64 * 1024;
 
 /** What the sending half asks of its connection. */
 export interface OutboundOwner {
@@ -157,6 +161,53 @@ export class Outbound {
     return true;
   }
 
+  /**
+   * Sends one message to many streams, a DATA frame each, for as long as the connection takes more, and at most a turn's
+   * worth. Hot: the frames are copies of one another, and all that is touched of a stream is its windows.
+   *
+   * @param framed a whole message, no longer than a frame may be
+   * @param blocked gets the indices of streams that are passed over, because they can take nothing now
+   * @returns the index of the first stream that was not reached
+   */
+  sendToEach(streams: readonly GrpcStream[], framed: Uint8Array, from: number, blocked: number[]): number {
+    const { output } = this.#writer;
+    const bytes = framed.length;
+    const size = FRAME_HEADER_BYTES + bytes;
+    let index = from;
+    let budget = FAN_TURN_BYTES;
+    while (index < streams.length && budget > 0 && this.sendWindow >= bytes) {
+      if (this.#writer.aheadBytes >= WRITE_AHEAD_BYTES) break;
+      output.reserve(size);
+      const { chunk, position } = output;
+      const room = Math.min(chunk.length - position, Math.max(size, budget));
+      let left = Math.min(
+        Math.floor(room / size),
+        Math.floor(this.sendWindow / bytes),
+        streams.length - index,
+      );
+      repeatFrame(chunk, position, framed, left);
+      let at = position;
+      for (; left > 0 && index < streams.length; index++) {
+        const stream = streams[index] as GrpcStream;
+        if (!stream.takesAtOnce(bytes)) {
+          blocked.push(index);
+          continue;
+        }
+        stream.sendWindow -= bytes;
+        writeU32(chunk, at + 5, stream.id);
+        at += size;
+        left--;
+      }
+      const sent = (at - position) / size;
+      output.position = at;
+      this.sendWindow -= sent * bytes;
+      this.callFrames += sent;
+      budget -= at - position;
+    }
+    if (index > from) this.#writer.schedule();
+    return index;
+  }
+
   #canSend(stream: GrpcStream, bytes: number): boolean {
     return (
       bytes <= FRAME_PAYLOAD_LIMIT &&
@@ -196,6 +247,12 @@ export class Outbound {
     this.#writer.schedule();
   }
 
+  /** Somebody wants a turn. */
+  enqueueSender(sender: Sender): void {
+    this.#ready.push(sender);
+    this.#writer.schedule();
+  }
+
   /** The connection's window grew. */
   wake(): void {
     if (!this.#ready.isEmpty) this.#writer.schedule();
@@ -217,12 +274,16 @@ export class Outbound {
   }
 
   #pump(): void {
-    // A stream that found no connection window keeps its place for the next turn.
     while (this.#writer.aheadBytes < WRITE_AHEAD_BYTES) {
-      const stream = this.#ready.shift();
-      if (stream === undefined) break;
-      this.#sendTurn(stream);
-      if (this.sendWindow <= 0 && stream.isReady) break;
+      const sender = this.#ready.shift();
+      if (sender === undefined) break;
+      // Who found too little connection window keeps a place for the next time.
+      if (sender.takeTurn(this)) {
+        if (this.sendWindow <= 0 && sender.isReady) break;
+      } else {
+        this.#ready.push(sender);
+        break;
+      }
     }
     if (this.#drained.length === 0) return;
     const drained = this.#drained;
@@ -230,7 +291,8 @@ export class Outbound {
     for (const stream of drained) stream.onWritable();
   }
 
-  #sendTurn(stream: GrpcStream): void {
+  /** Sends a frame of what the stream has queued, or its end. */
+  sendTurn(stream: GrpcStream): void {
     const queue = stream.queue;
     if (queue !== undefined) {
       const bytes = Math.min(queue.length, FRAME_PAYLOAD_LIMIT, stream.sendWindow, this.sendWindow);

@@ -1,32 +1,44 @@
-import type { GrpcStream } from "./grpc-stream.ts";
+import type { Outbound } from "./outbound.ts";
 
-/** Streams that have queued bytes and window, in the order of their turns (rule 40). Linked through the streams. */
+/** Something that has bytes for a connection, and takes turns with others. */
+export interface Sender {
+  /** Linked by the ring. */
+  nextReady: Sender | undefined;
+  isReady: boolean;
+  /**
+   * Sends a frame, or one to each of some streams; asks for another turn if there is more.
+   * @returns false where the connection's window let nothing out: it keeps its place for the next time
+   */
+  takeTurn(out: Outbound): boolean;
+}
+
+/** Senders with bytes, in the order of their turns (rule 40). Linked through the senders. */
 export class ReadyRing {
-  #first: GrpcStream | undefined = undefined;
-  #last: GrpcStream | undefined = undefined;
+  #first: Sender | undefined = undefined;
+  #last: Sender | undefined = undefined;
 
   get isEmpty(): boolean {
     return this.#first === undefined;
   }
 
-  /** Appends a stream unless it stands in the ring already. */
-  push(stream: GrpcStream): void {
-    if (stream.isReady) return;
-    stream.isReady = true;
-    stream.nextReady = undefined;
-    if (this.#last === undefined) this.#first = stream;
-    else this.#last.nextReady = stream;
-    this.#last = stream;
+  /** Appends a sender unless it stands in the ring already. */
+  push(sender: Sender): void {
+    if (sender.isReady) return;
+    sender.isReady = true;
+    sender.nextReady = undefined;
+    if (this.#last === undefined) this.#first = sender;
+    else this.#last.nextReady = sender;
+    this.#last = sender;
   }
 
-  /** Takes the stream whose turn it is. */
-  shift(): GrpcStream | undefined {
-    const stream = this.#first;
-    if (stream === undefined) return undefined;
-    this.#first = stream.nextReady;
+  /** Takes the sender whose turn it is. */
+  shift(): Sender | undefined {
+    const sender = this.#first;
+    if (sender === undefined) return undefined;
+    this.#first = sender.nextReady;
     if (this.#first === undefined) this.#last = undefined;
-    stream.nextReady = undefined;
-    stream.isReady = false;
-    return stream;
+    sender.nextReady = undefined;
+    sender.isReady = false;
+    return sender;
   }
 }

@@ -11,6 +11,7 @@ import { ErrorCode, FrameType, MAX_STREAM_ID } from "../http2/constants.ts";
 import { deadlines } from "../http2/deadline-wheel.ts";
 import type { GrpcStream } from "../http2/grpc-stream.ts";
 import type { HeaderList } from "../http2/header-list.ts";
+import { FanOut } from "./fan-out.ts";
 import { PingPolicy, type PingPolicyOptions } from "./ping-policy.ts";
 import { CONTENT_TYPE } from "./response-frames.ts";
 import { ServerCall, type ServerSink } from "./server-call.ts";
@@ -83,6 +84,14 @@ export class ServerConnection<C = unknown> extends Connection {
   /** Whether the connection is encrypted. */
   get isSecure(): boolean {
     return this.socket instanceof TLSSocket;
+  }
+
+  /**
+   * For messages that many calls of this connection get.
+   * @param onTurn called after `wake`, once the connection takes more
+   */
+  openFanOut(onTurn: () => void): FanOut<C> {
+    return new FanOut(this, onTurn);
   }
 
   protected get lastPeerStreamId(): number {

@@ -9,6 +9,8 @@ export interface GoLoadPlan {
   readonly path: string;
   /** The message, without prefix. */
   readonly body: Buffer;
+  /** Makes the calls differ: a random number below `count` is written as `width` digits at `offset` of each body. */
+  readonly digits?: { readonly offset: number; readonly width: number; readonly count: number };
   readonly connections: number;
   readonly streams: number;
   readonly seconds: number;
@@ -16,6 +18,8 @@ export interface GoLoadPlan {
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 const WINDOW = 0x7fff_0000;
+/** Behind the headers of the frame and of the message. */
+const BODY_START = 9 + 5;
 
 function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
   const bytes = Buffer.alloc(9 + payload.length);
@@ -34,12 +38,14 @@ class LoadConnection {
   readonly #encoder = new IndexingEncoder();
   readonly #path: string;
   readonly #data: Buffer;
+  readonly #digits: GoLoadPlan["digits"];
   #rest: Buffer = Buffer.alloc(0);
   #nextStreamId = 1;
   #isStopped = false;
 
   constructor(plan: GoLoadPlan) {
     this.#path = plan.path;
+    this.#digits = plan.digits;
     const message = Buffer.alloc(5 + plan.body.length);
     message.writeUInt32BE(plan.body.length, 1);
     plan.body.copy(message, 5);
@@ -77,6 +83,10 @@ class LoadConnection {
       ]);
       const data = Buffer.from(this.#data);
       data.writeUInt32BE(id, 5);
+      if (this.#digits !== undefined) {
+        const { offset, width, count } = this.#digits;
+        data.write(String(Math.floor(Math.random() * count)).padStart(width, "0"), BODY_START + offset);
+      }
       frames.push(frame(1, 4, id, block), data);
     }
     this.socket.write(Buffer.concat(frames));

@@ -4,7 +4,6 @@ import {
   type EtcdCluster,
   findEtcdBinaries,
   findFreePorts,
-  type RunningProgram,
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
@@ -15,12 +14,12 @@ import { machineNotes, type Report, type Row } from "../report.ts";
 import { type Summary, summarise } from "../stats.ts";
 import type { BenchOptions } from "./bench-options.ts";
 import { withBodyFile } from "./body-file.ts";
+import { direct, etcdGateway, etcdProxy, ourGateway, ourProxy, type Side, startDoor } from "./doors.ts";
 
 const CONNECTIONS = 10;
 const STREAMS = 10;
 /** Calls of the latency measurement: one after the other. */
 const LONE_CALLS = 2000;
-const root = join(import.meta.dirname, "..", "..", "..", "..");
 
 /** RangeRequest{key: "bench"} and PutRequest{key: "bench", value: 64 × "v"}, by hand: field numbers 1 and 2. */
 const range = Buffer.concat([Buffer.of(0x0a, 5), Buffer.from("bench")]);
@@ -29,13 +28,6 @@ const methods = [
   { name: "Range", path: "/etcdserverpb.KV/Range", body: range },
   { name: "Put", path: "/etcdserverpb.KV/Put", body: put },
 ] as const;
-
-interface Side {
-  readonly name: string;
-  readonly port: number;
-  /** The process between the client and etcd; none for direct calls. */
-  readonly pid?: number;
-}
 
 interface Figures {
   readonly rate: number[];
@@ -61,7 +53,7 @@ export async function benchUnary(options: BenchOptions): Promise<Report> {
     rows,
     notes: [
       `etcd ${binary.version}, one member; h2load with ${CONNECTIONS} connections × ${STREAMS} streams, ${options.rounds} rounds of ${options.seconds} s, sides alternating.`,
-      "CPU is of the process in front, by /proc; CPU of etcd stands beside. All calls are for one key, so what a door shares or caches counts for it.",
+      "CPU is of the process in front, by /proc; CPU of etcd stands beside. All calls are for one key; ours shares no reads here (`--share-reads=false`): the suite `reads` is about that.",
       `Latency: ${LONE_CALLS} calls one after the other, median of a round. The bare relay hands bytes on unread: the floor for any door in Node.`,
       ...machineNotes(),
     ],
@@ -69,56 +61,21 @@ export async function benchUnary(options: BenchOptions): Promise<Report> {
 }
 
 async function startSides(cluster: EtcdCluster, stack: AsyncDisposableStack): Promise<Side[]> {
-  const endpoint = cluster.endpoints[0] ?? "";
-  const [proxyPort = 0, gatewayPort = 0, ourProxyPort = 0, ourGatewayPort = 0, relayPort = 0] =
-    await findFreePorts(5);
-  const start = async (
-    name: string,
-    port: number,
-    ready: string,
-    command: string,
-    args: string[],
-  ): Promise<Side> => {
-    const program: RunningProgram = startProgram(command, [
-      ...args,
-      `--listen-addr=127.0.0.1:${port}`,
-      `--endpoints=${endpoint}`,
-    ]);
-    stack.use(program);
-    await program.waitForLine(ready);
-    return { name, port, pid: program.pid };
-  };
-  const app = (folder: string): string[] => [join(root, "apps", folder, "src", "main.ts"), "start"];
-  const node = process.execPath;
-  const { etcd } = cluster.binary;
-  const etcdPort = Number(endpoint.split(":")[1]);
-  const relay = startProgram(node, [
+  const [relayPort = 0] = await findFreePorts(1);
+  const straight = direct(cluster);
+  const relay = startProgram(process.execPath, [
     join(import.meta.dirname, "..", "servers", "byte-relay.ts"),
     String(relayPort),
-    String(etcdPort),
+    String(straight.port),
   ]);
   stack.use(relay);
   await relay.waitForLine("relay listens");
-  const noAdvertise = "--advertise-client-url=";
   return [
-    { name: "direct", port: etcdPort },
-    await start("etcd grpc-proxy", proxyPort, "started gRPC proxy", etcd, [
-      "grpc-proxy",
-      "start",
-      noAdvertise,
-    ]),
-    await start("etcd-edge grpc-proxy", ourProxyPort, "started gRPC proxy", node, [
-      ...app("grpc-proxy"),
-      noAdvertise,
-    ]),
-    await start("etcd gateway", gatewayPort, "ready to proxy client requests", etcd, ["gateway", "start"]),
-    await start(
-      "etcd-edge tcp-gateway",
-      ourGatewayPort,
-      "ready to proxy client requests",
-      node,
-      app("tcp-gateway"),
-    ),
+    straight,
+    await startDoor(etcdProxy(cluster), cluster, stack),
+    await startDoor(ourProxy("etcd-edge grpc-proxy", ["--share-reads=false"]), cluster, stack),
+    await startDoor(etcdGateway(cluster), cluster, stack),
+    await startDoor(ourGateway(), cluster, stack),
     { name: "a bare relay in Node", port: relayPort, pid: relay.pid },
   ];
 }

@@ -1,0 +1,180 @@
+import { Buffer } from "node:buffer";
+import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { Channel } from "@etcd-edge/transport";
+import { startChild } from "../child.ts";
+import type { GoLoadPlan } from "../load/grpc-go-load.ts";
+import type { LoadResult } from "../load/load-result.ts";
+import { cpuSeconds } from "../process-cpu.ts";
+import { machineNotes, type Report, type Row } from "../report.ts";
+import { type Summary, summarise } from "../stats.ts";
+import type { BenchOptions } from "./bench-options.ts";
+import { direct, etcdProxy, ourProxy, type Side, startDoor } from "./doors.ts";
+
+const KEYS = 10_000;
+const WIDTH = 5;
+const rangePath = "/etcdserverpb.KV/Range";
+const prefix = "bench/";
+const shared = "etcd-edge grpc-proxy";
+
+/** RangeRequest{key: "bench/00000"}; the digits are where the load puts others. */
+const range = Buffer.from(`\n${String.fromCharCode(prefix.length + WIDTH)}${prefix}${"0".repeat(WIDTH)}`);
+const digits = { offset: 2 + prefix.length, width: WIDTH, count: KEYS };
+
+interface Mix {
+  readonly name: string;
+  readonly plan: Pick<GoLoadPlan, "connections" | "streams" | "digits">;
+  /** Rates, and etcd's CPU, against those of direct reads and of etcd's proxy, by number of members. */
+  readonly goals: {
+    readonly direct: Readonly<Record<number, number>>;
+    readonly proxy: number;
+    readonly etcdCpu?: number;
+  };
+}
+
+const mixes: readonly Mix[] = [
+  {
+    name: "one key, 100 in flight",
+    plan: { connections: 10, streams: 10 },
+    goals: { direct: { 1: 2.5, 3: 4 }, proxy: 9, etcdCpu: 5 },
+  },
+  {
+    name: `${KEYS.toLocaleString("en-US")} keys, 256 in flight`,
+    plan: { connections: 16, streams: 16, digits },
+    goals: { direct: { 1: 1.3, 3: 1.3 }, proxy: 4 },
+  },
+];
+
+interface Figures {
+  readonly rate: number[];
+  /** µs of the process in front per read. */
+  readonly cpu: number[];
+  /** µs of all members per read. */
+  readonly etcdCpu: number[];
+}
+
+/** Linearizable reads: what sharing them saves, on one member and on three. */
+export async function benchReads(options: BenchOptions): Promise<Report> {
+  const binary = (await findEtcdBinaries()).at(-1);
+  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+  const rows: Row[] = [];
+  for (const members of [1, 3] as const) {
+    await using cluster = await startEtcdCluster({ binary, members });
+    await fill(cluster);
+    await using stack = new AsyncDisposableStack();
+    const sides = [
+      direct(cluster),
+      await startDoor(etcdProxy(cluster), cluster, stack),
+      await startDoor(ourProxy(shared), cluster, stack),
+      await startDoor(ourProxy(`${shared}, unshared`, ["--share-reads=false"]), cluster, stack),
+    ];
+    for (const mix of mixes) rows.push(...toRows(mix, members, await measure(mix, sides, cluster, options)));
+  }
+  return {
+    suite: "reads",
+    rows,
+    notes: [
+      `etcd ${binary.version}; linearizable point reads of 64 bytes, with headers as grpc-go sends them, ${options.rounds} rounds of ${options.seconds} s, sides alternating.`,
+      "Direct reads go to the first member; the proxies have all of them. CPU is of the process in front, and of all members together.",
+      ...machineNotes(),
+    ],
+  };
+}
+
+async function fill({ endpoints }: EtcdCluster): Promise<void> {
+  const [host = "", port = ""] = endpoints[0]?.split(":") ?? [];
+  await using channel = new Channel({ endpoint: { host, port: Number(port) } });
+  const value = Buffer.concat([Buffer.of(0x12, 64), Buffer.alloc(64, "v")]);
+  const keyOf = (i: number): Buffer => Buffer.from(String(i).padStart(WIDTH, "0"));
+  for (let i = 0; i < KEYS; i += 500) {
+    const puts = Array.from({ length: 500 }, (_, j) => {
+      const body = Buffer.concat([range.subarray(0, digits.offset), keyOf(i + j), value]);
+      return channel.unaryCall("/etcdserverpb.KV/Put", [], body);
+    });
+    await Promise.all(puts);
+  }
+}
+
+async function measure(
+  { plan }: Mix,
+  sides: readonly Side[],
+  cluster: EtcdCluster,
+  { rounds, seconds }: BenchOptions,
+): Promise<Map<string, Figures>> {
+  const etcdCpu = async (): Promise<number> => {
+    const all = await Promise.all(cluster.members.map(({ pid }) => cpuSeconds(pid)));
+    return all.reduce((sum, one) => sum + one, 0);
+  };
+  const figures = new Map(
+    sides.map(({ name }): [string, Figures] => [name, { rate: [], cpu: [], etcdCpu: [] }]),
+  );
+  for (const side of sides) await load(side, plan, Math.min(2, seconds));
+  for (let round = 0; round < rounds; round++) {
+    for (const side of sides) {
+      const before = {
+        front: side.pid === undefined ? 0 : await cpuSeconds(side.pid),
+        etcd: await etcdCpu(),
+      };
+      const { requests, seconds: took } = await load(side, plan, seconds);
+      const of = figures.get(side.name);
+      of?.rate.push(requests / took);
+      of?.etcdCpu.push((((await etcdCpu()) - before.etcd) / requests) * 1e6);
+      if (side.pid !== undefined)
+        of?.cpu.push((((await cpuSeconds(side.pid)) - before.front) / requests) * 1e6);
+    }
+  }
+  return figures;
+}
+
+async function load({ port }: Side, plan: Mix["plan"], seconds: number): Promise<LoadResult> {
+  const whole = { ...plan, port, path: rangePath, body: range.toString("base64"), seconds };
+  await using worker = startChild("load/load-worker.ts", [JSON.stringify(whole)]);
+  return (await worker.ask()) as LoadResult;
+}
+
+function toRows({ name, goals }: Mix, members: number, figures: ReadonlyMap<string, Figures>): Row[] {
+  const summaries = new Map(
+    [...figures].map(
+      ([side, { rate, cpu, etcdCpu }]): [string, Record<keyof Figures, Summary | undefined>] => [
+        side,
+        {
+          rate: summarise(rate),
+          cpu: cpu.length === 0 ? undefined : summarise(cpu),
+          etcdCpu: summarise(etcdCpu),
+        },
+      ],
+    ),
+  );
+  const median = (side: string, figure: keyof Figures): number =>
+    summaries.get(side)?.[figure]?.median ?? Number.NaN;
+  const overDirect = goals.direct[members] ?? 0;
+  const rateGoal = {
+    goal: `≥ ${overDirect} × direct, ≥ ${goals.proxy} × etcd's proxy`,
+    met:
+      median(shared, "rate") >= overDirect * median("direct", "rate") &&
+      median(shared, "rate") >= goals.proxy * median("etcd grpc-proxy", "rate"),
+  };
+  const cpuGoal =
+    goals.etcdCpu === undefined
+      ? undefined
+      : {
+          goal: `≤ 1/${goals.etcdCpu} of direct`,
+          met: median(shared, "etcdCpu") <= median("direct", "etcdCpu") / goals.etcdCpu,
+        };
+  const where = `${members === 1 ? "one member" : `${members} members`}, ${name}`;
+  const figure = (
+    key: keyof Figures,
+    title: string,
+    unit: string,
+    goal: { readonly goal: string; readonly met: boolean } | undefined,
+  ): Row[] =>
+    [...summaries].flatMap(([side, of]) => {
+      const summary = of[key];
+      if (summary === undefined) return [];
+      return [{ what: `${where}: ${title}`, side, unit, summary, ...(side === shared ? goal : undefined) }];
+    });
+  return [
+    ...figure("rate", "reads per second", "/s", rateGoal),
+    ...figure("cpu", "CPU per read in front", "µs", undefined),
+    ...figure("etcdCpu", "CPU of etcd per read", "µs", cpuGoal),
+  ];
+}
