@@ -1,6 +1,6 @@
 import type { HeaderView, WatchCreateRequest } from "@etcd-edge/proto";
 import { type KeyRange, toKeyRange } from "../range/key-range.ts";
-import { ProbeError } from "./probe-flight.ts";
+import { refusalText } from "./probe-refusal.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
 /** What becomes of a create request. */
@@ -53,26 +53,11 @@ export async function decideCreate(
       if (isGivenUp()) return { t: "refused", header, reason: timedOut };
     }
   } catch (error) {
-    return { t: "refused", header: await hub.readHeader(), reason: reasonOf(error) };
+    return { t: "refused", header: await hub.readHeader(), reason: refusalText(error) };
   }
 }
 
 /** Lets go of what an outcome keeps open. */
 export function releaseOutcome(outcome: CreateOutcome | undefined): void {
   if (outcome?.t === "granted") outcome.release?.();
-}
-
-const codeNames: Readonly<Record<number, string>> = {
-  3: "InvalidArgument",
-  7: "PermissionDenied",
-  9: "FailedPrecondition",
-  13: "Internal",
-  14: "Unavailable",
-  16: "Unauthenticated",
-};
-
-/** As etcd words the reason of a create that it refuses: the error as grpc-go prints it. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof ProbeError)) return error instanceof Error ? error.message : String(error);
-  return `rpc error: code = ${codeNames[error.code] ?? "Unknown"} desc = ${error.message}`;
 }
