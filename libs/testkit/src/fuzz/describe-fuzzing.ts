@@ -4,7 +4,7 @@ import type { FuzzTarget } from "./fuzz-target.ts";
 import { fuzz } from "./fuzzer.ts";
 
 /** New inputs in a test run; `npm run fuzz` goes on for as long as it is told. */
-const newInputs = 3_000;
+const newInputs = 1_500;
 const seed = 20_261_123;
 
 /**
