@@ -327,6 +327,23 @@ describe("rule 25: a create without a quorum", () => {
     expect(client.ended).toBeUndefined();
   });
 
+  it("waits as long for an etcd that cannot be asked, and goes on when it can", async () => {
+    const world = new ScriptedHub();
+    const { probe } = world;
+    world.probe = () => Promise.reject(new ProbeError(14, "no etcd endpoint is available"));
+    const [early, late] = [world.session(), world.session()];
+    early.create("k");
+    await world.clock.advance(4_000);
+    late.create("k");
+    await world.clock.advance(1_000);
+    expect(early.control).toEqual(["refused -1 at 0 etcdserver: request timed out"]);
+    world.probe = probe;
+    await world.clock.advance(250);
+    world.last.created(world.revision);
+    await settle();
+    expect(late.control).toEqual(["created 0 at 100"]);
+  });
+
   it("has a later now where the first was compacted before the feed was there", async () => {
     const world = new ScriptedHub();
     const client = world.session();

@@ -1,5 +1,6 @@
 import type { HeaderView, WatchCreateRequest } from "@etcd-edge/proto";
 import { type KeyRange, toKeyRange } from "../range/key-range.ts";
+import { ProbeError } from "./probe-flight.ts";
 import { refusalText } from "./probe-refusal.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
@@ -20,10 +21,13 @@ export type CreateOutcome =
 const emptyRange = "mvcc: watcher range is empty";
 const compacted = "etcdserver: mvcc: required revision has been compacted";
 const timedOut = "etcdserver: request timed out";
+/** Of gRPC. */
+const unavailable = 14;
+const askAgainMs = 250;
 
 /**
  * Asks a quorum for the revision and the permission (rules 1, 34), and for a watch from now on waits until its feed is
- * there. Never rejects.
+ * there. While no etcd can be asked at all it asks again (rule 25). Never rejects.
  *
  * @param isGivenUp whether anybody still waits for the answer
  */
@@ -33,8 +37,8 @@ export async function decideCreate(
   isGivenUp: () => boolean,
 ): Promise<CreateOutcome> {
   const range = toKeyRange(request);
-  try {
-    for (;;) {
+  for (;;) {
+    try {
       const header = await hub.probe(range ?? { t: "point", key: request.key });
       if (range === undefined) return { t: "refused", header, reason: emptyRange };
       if (request.startRevision < 0n && refusesNegativeStart()) {
@@ -51,9 +55,12 @@ export async function decideCreate(
       if (prepared.t === "refused") return { t: "refused", header, reason: prepared.reason };
       // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
       if (isGivenUp()) return { t: "refused", header, reason: timedOut };
+    } catch (error) {
+      const isUnavailable = error instanceof ProbeError && error.code === unavailable;
+      if (!isUnavailable) return { t: "refused", header: await hub.readHeader(), reason: refusalText(error) };
+      if (isGivenUp()) return { t: "refused", header: undefined, reason: timedOut };
+      await new Promise<void>((resolve) => hub.clock.setTimer(askAgainMs, resolve));
     }
-  } catch (error) {
-    return { t: "refused", header: await hub.readHeader(), reason: refusalText(error) };
   }
 }
 
