@@ -1,3 +1,4 @@
+export { Admission, type TurnedAway } from "./admission/admission.ts";
 export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
 export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";
 export { defaultLeaseLimits, type LeaseBookLimits } from "./lease/lease-limits.ts";

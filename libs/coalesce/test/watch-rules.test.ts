@@ -397,6 +397,32 @@ describe("rule 34: permission", () => {
     ]);
   });
 
+  it.each([
+    ["a forgotten token", 16, "etcdserver: invalid auth token", "Unauthenticated"],
+    ["auth that was switched on", 3, "etcdserver: user name is empty", "InvalidArgument"],
+    ["a permission that is gone", 7, "etcdserver: permission denied", "PermissionDenied"],
+  ])("of a feed that has lost its stream ends its watchers: %s", async (_, code, text, name) => {
+    const world = new ScriptedHub();
+    const client = await watching(world);
+    world.probe = () => Promise.reject(new ProbeError(code, text));
+    world.last.sink.onEnd({ t: "lost", code: 14, message: "gone" });
+    await world.clock.advance(100);
+    expect(client.control.at(-1)).toContain(`rpc error: code = ${name} desc = ${text}`);
+    expect(client.session.watchers.size).toBe(0);
+  });
+
+  it("that will pass keeps a feed asking", async () => {
+    const world = new ScriptedHub();
+    const client = await watching(world);
+    world.probe = () => Promise.reject(new ProbeError(3, "etcdserver: revision of auth store is old"));
+    world.last.sink.onEnd({ t: "lost", code: 14, message: "gone" });
+    await world.clock.advance(100);
+    expect(client.session.watchers.size).toBe(1);
+    world.probe = () => Promise.resolve(header(world.revision));
+    await world.clock.advance(6_000);
+    expect(world.opened.length).toBeGreaterThan(1);
+  });
+
   it("of one range says nothing of another that was asked about with it", async () => {
     const world = new ScriptedHub();
     const release: (() => void)[] = [];

@@ -15,8 +15,12 @@ export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./e
 export type { EtcdMember } from "./etcd/etcd-member.ts";
 export { type HelpFlag, parseHelpFlags, readHelpFlags } from "./etcd/help-flags.ts";
 export { moveLeader } from "./etcd/move-leader.ts";
+export { runFuzzCommand } from "./fuzz/fuzz-command.ts";
+export type { FuzzTarget, Signature } from "./fuzz/fuzz-target.ts";
+export { randomBytes } from "./fuzz/mutate.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
+export { Random } from "./random.ts";
 export { type FaultRelay, startFaultRelay } from "./relay/fault-relay.ts";
 export type { RelayWeather } from "./relay/relay-weather.ts";
 export type {

@@ -6,10 +6,13 @@ import { type OpenPlace, openPlace } from "../src/open-place.ts";
 import { allPlaces, coveringPlaces, describePlace, type Place } from "../src/place.ts";
 import type { Behave } from "./behave.ts";
 import { describeAuthorizing } from "./unary/authorizing.ts";
+import { describeCompacting } from "./unary/compacting.ts";
 import { describeElecting } from "./unary/electing.ts";
 import { describeKeyValues } from "./unary/key-values.ts";
+import { describeLeaseKeys } from "./unary/lease-keys.ts";
 import { describeLeases } from "./unary/leases.ts";
 import { describeMaintaining } from "./unary/maintaining.ts";
+import { describeQueueing } from "./unary/queueing.ts";
 import { describeTransactions } from "./unary/transactions.ts";
 import { describeCreating } from "./watch/creating.ts";
 import { describeEnding } from "./watch/ending.ts";
@@ -26,7 +29,10 @@ const groups: Readonly<Record<string, (behave: Behave) => void>> = {
   "keys and values": describeKeyValues,
   transactions: describeTransactions,
   leases: describeLeases,
+  "keys of leases": describeLeaseKeys,
+  compactions: describeCompacting,
   "locks and elections": describeElecting,
+  "queues for locks and seats": describeQueueing,
   "maintenance and members": describeMaintaining,
   "users and permissions": describeAuthorizing,
   "creating watches": describeCreating,

@@ -1,12 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { findEtcdBinaries } from "@etcd-edge/testkit";
+import { findEtcdBinaries, Random } from "@etcd-edge/testkit";
 import { checkHistory } from "./check-history.ts";
 import type { EtcdClientOptions } from "./driver/etcd-client.ts";
 import type { RoundOptions } from "./driver/round-context.ts";
 import { type Disturb, runRound } from "./driver/run-round.ts";
 import { disturbWith, type FaultName, faults, isFault } from "./faults/faults.ts";
 import type { VerifyConfig } from "./options.ts";
-import { Random } from "./random.ts";
 import { type RoundReport, type RunReport, summariseRound } from "./report/run-report.ts";
 import { ViolationFiles, writeReport } from "./report/write-report.ts";
 import { isDoor } from "./stack/door.ts";

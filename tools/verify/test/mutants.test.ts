@@ -1,11 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { type EtcdCluster, findEtcdBinaries, Random, startEtcdCluster } from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkHistory } from "../src/check-history.ts";
 import type { RoundOptions } from "../src/driver/round-context.ts";
 import { type Disturb, runRound } from "../src/driver/run-round.ts";
-import { Random } from "../src/random.ts";
 import { type Stack, startStack } from "../src/stack/start-stack.ts";
 import type { PromiseName } from "../src/validators/violation.ts";
 import { mutants } from "./mutants/mutants.ts";

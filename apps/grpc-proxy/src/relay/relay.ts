@@ -3,6 +3,8 @@ import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue } from "@etcd-edge/transport";
+import type { Admissions } from "../admission/admissions.ts";
+import { AdmittedCall } from "../admission/admitted-call.ts";
 import { findCourse } from "../course/find-course.ts";
 import { KeepAliveCall } from "../lease/keep-alive-call.ts";
 import type { RevisionFloors } from "../ordering/revision-floors.ts";
@@ -35,6 +37,7 @@ export interface RelayContext {
   readonly localAnswers: LocalAnswers;
   readonly leaseBook: LeaseBook;
   readonly watches: WatchService;
+  readonly admissions: Admissions;
   /** Nothing with `--share-reads=false`. */
   readonly reads: ReadService | undefined;
   /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */
@@ -94,15 +97,20 @@ export interface RelayedCall {
 }
 
 function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): ClientsSink {
-  const { call, record, transform, credentials } = relayed;
-  return new SingleRequestCall(context, {
-    rpc,
-    downstream: call,
-    record,
-    metadata: credentials.metadata,
-    transform,
-    course: findCourse(context, rpc, call, credentials),
-  });
+  const { call: downstream, transform, credentials } = relayed;
+  const relay = (record: CallRecord): ClientsSink =>
+    new SingleRequestCall(context, {
+      rpc,
+      downstream,
+      record,
+      metadata: credentials.metadata,
+      transform,
+      course: findCourse(context, rpc, downstream, credentials),
+    });
+  const { work } = rpcTable[rpc.path];
+  if (work === undefined) return relay(relayed.record);
+  const { admissions } = context;
+  return new AdmittedCall({ admissions, work, downstream, record: relayed.record, relay });
 }
 
 /** An RPC that the schema does not know may stream both ways: this way of relaying suits every kind. */

@@ -22,8 +22,11 @@ export interface FeedOwner {
   readonly clock: Clock;
   readonly budget: LogBudget;
   readonly fetchPrevious: FetchPrevious;
-  /** Settles once a quorum has confirmed that history is still the one the feed knows (rule 3); rejects if none did. */
-  confirmHistory(): Promise<void>;
+  /**
+   * Settles once a quorum has confirmed that history is still the one the feed knows (rule 3), and that the range may be read;
+   * rejects if none did, with a ProbeError where etcd says so.
+   */
+  confirmHistory(range: KeyRange): Promise<void>;
   onOpened(feed: Feed): void;
   /** So many more watchers got a response that was made for another. */
   onShared(more: number): void;

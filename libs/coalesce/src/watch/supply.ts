@@ -5,6 +5,7 @@ import type { Advance } from "../upstream/intake.ts";
 import type { UpstreamEnd, UpstreamWatch, UpstreamWatchRequest } from "../upstream/upstream-watch.ts";
 import type { FeedEnd, FeedOwner } from "./feed-owner.ts";
 import { FeedUpstream, type FeedUpstreamListener } from "./feed-upstream.ts";
+import { isRefusal, refusalText } from "./probe-refusal.ts";
 
 /**
  *     opening ──created──▶ live ◀───────────────────────┐
@@ -291,13 +292,16 @@ export class Supply {
     this.#reopened++;
     const { owner } = this.#port;
     const timer = owner.clock.setTimer(delayMs, () => {
-      owner.confirmHistory().then(
+      const isStillIt = (): boolean => this.#state.t === "retrying" && this.#state.timer === timer;
+      owner.confirmHistory(this.#port.range).then(
         () => {
-          if (this.#state.t === "retrying" && this.#state.timer === timer) this.#reopen(avoid);
+          if (isStillIt()) this.#reopen(avoid);
         },
-        () => {
-          if (this.#state.t === "retrying" && this.#state.timer === timer)
-            this.#retry(avoid, this.#backoffMs());
+        (error: unknown) => {
+          if (!isStillIt()) return;
+          // As etcd itself would answer to the create: a token that is forgotten is not remembered by asking again.
+          if (isRefusal(error)) this.#port.onEnd({ t: "refused", reason: refusalText(error) });
+          else this.#retry(avoid, this.#backoffMs());
         },
       );
     });

@@ -1,6 +1,7 @@
 import type { HeaderView, WatchCreateRequest } from "@etcd-edge/proto";
 import { copyRange, type KeyRange, toKeyRange } from "../range/key-range.ts";
 import { ProbeError } from "./probe-flight.ts";
+import { refusalText } from "./probe-refusal.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
 /** What becomes of a create request. */
@@ -57,7 +58,7 @@ export async function decideCreate(
       if (isGivenUp()) return { t: "refused", header, reason: timedOut };
     } catch (error) {
       const isUnavailable = error instanceof ProbeError && error.code === unavailable;
-      if (!isUnavailable) return { t: "refused", header: await hub.readHeader(), reason: reasonOf(error) };
+      if (!isUnavailable) return { t: "refused", header: await hub.readHeader(), reason: refusalText(error) };
       if (isGivenUp()) return { t: "refused", header: undefined, reason: timedOut };
       await new Promise<void>((resolve) => hub.clock.setTimer(askAgainMs, resolve));
     }
@@ -67,18 +68,4 @@ export async function decideCreate(
 /** Lets go of what an outcome keeps open. */
 export function releaseOutcome(outcome: CreateOutcome | undefined): void {
   if (outcome?.t === "granted") outcome.release?.();
-}
-
-const codeNames: Readonly<Record<number, string>> = {
-  3: "InvalidArgument",
-  7: "PermissionDenied",
-  9: "FailedPrecondition",
-  13: "Internal",
-  16: "Unauthenticated",
-};
-
-/** As etcd words the reason of a create that it refuses: the error as grpc-go prints it. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof ProbeError)) return error instanceof Error ? error.message : String(error);
-  return `rpc error: code = ${codeNames[error.code] ?? "Unknown"} desc = ${error.message}`;
 }

@@ -161,9 +161,8 @@ export class WatchHub {
       clock,
       budget,
       fetchPrevious,
-      confirmHistory: async () => {
-        const [feed] = this.feeds();
-        if (feed !== undefined) await this.probe(feed.range);
+      confirmHistory: async (range) => {
+        await this.probe(range);
       },
       onOpened: (feed) => {
         this.#leaderless.clear();

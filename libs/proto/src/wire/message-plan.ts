@@ -17,8 +17,8 @@ export type KeyRoles = Readonly<Record<string, Readonly<Record<string, KeyRole>>
 /** What is known of one field on the wire. */
 export interface FieldPlan {
   readonly number: number;
-  /** The wire type a canonical encoder uses; packed for repeated numbers. */
-  readonly wireType: number;
+  /** The wire types it may come in: repeated numbers come packed or one by one. */
+  readonly wireTypes: readonly number[];
   /** Fields that exclude each other share a group; a singular field is a group of its own; repeated ones have none. */
   readonly group: string | undefined;
   readonly role: KeyRole | undefined;
@@ -55,7 +55,7 @@ function plan(
   for (const field of message.fields) {
     const row: FieldPlan = {
       number: field.number,
-      wireType: wireTypeOf(field),
+      wireTypes: wireTypesOf(field),
       group: isRepeated(field) ? undefined : (field.oneof?.name ?? field.name),
       role: roles[message.typeName]?.[field.name],
       nested: field.message === undefined ? undefined : plan(field.message, roles, known),
@@ -77,16 +77,27 @@ function isRepeated(field: DescField): boolean {
   return field.fieldKind === "list";
 }
 
-function wireTypeOf(field: DescField): number {
-  if (field.fieldKind === "message" || field.fieldKind === "map") return WireType.bytes;
-  if (field.fieldKind === "list") return WireType.bytes; // messages, texts, and packed numbers alike
-  if (field.fieldKind === "enum") return WireType.varint;
-  return isLengthDelimited(field) ? WireType.bytes : WireType.varint;
+function wireTypesOf(field: DescField): readonly number[] {
+  switch (field.fieldKind) {
+    case "message":
+    case "map":
+      return [WireType.bytes];
+    case "list":
+      return field.listKind === "enum" || (field.listKind === "scalar" && !isLengthDelimited(field.scalar))
+        ? [WireType.bytes, WireType.varint]
+        : [WireType.bytes];
+    case "enum":
+      return [WireType.varint];
+    case "scalar":
+      return [isLengthDelimited(field.scalar) ? WireType.bytes : WireType.varint];
+    default:
+      return field satisfies never;
+  }
 }
 
 /** etcd's schema has no fixed-width numbers: what is not text or bytes is a varint. */
-function isLengthDelimited(field: Extract<DescField, { fieldKind: "scalar" }>): boolean {
+function isLengthDelimited(scalar: number): boolean {
   const stringType = 9;
   const bytesType = 12;
-  return field.scalar === stringType || field.scalar === bytesType;
+  return scalar === stringType || scalar === bytesType;
 }

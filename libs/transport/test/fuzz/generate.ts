@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { type Random, randomBytes } from "@etcd-edge/testkit";
 import { FrameType } from "../../src/http2/constants.ts";
 import {
   block,
@@ -15,23 +16,18 @@ import {
   settingsAck,
   windowUpdate,
 } from "../support/frames.ts";
-import type { Random } from "./random.ts";
 
 const answerHeaders: Pairs = [
   [":status", "200"],
   ["content-type", "application/grpc"],
 ];
 
-function randomBytes(random: Random, limit: number): Buffer {
-  return Buffer.from(Array.from({ length: random.below(limit) }, () => random.below(256)));
-}
-
 function streamId(random: Random): number {
   return random.chance(80) ? random.below(4) * 2 + 1 : random.below(20);
 }
 
 /** A frame that makes sense, more or less. */
-function plausibleFrame(random: Random): Buffer {
+export function plausibleFrame(random: Random): Buffer {
   const id = streamId(random);
   switch (random.below(14)) {
     case 0:
@@ -78,38 +74,4 @@ export function generate(random: Random): Buffer {
     ...first,
     ...Array.from({ length: 1 + random.below(20) }, () => plausibleFrame(random)),
   ]);
-}
-
-/** The input with something changed: bits, bytes, lengths, order. */
-export function mutate(input: Buffer, other: Buffer, random: Random): Buffer {
-  let bytes: Buffer = Buffer.from(input);
-  for (let i = random.below(4); i >= 0; i--) {
-    const at = random.below(bytes.length + 1);
-    switch (random.below(7)) {
-      case 0:
-        if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
-        break;
-      case 1:
-        if (at < bytes.length) bytes[at] = random.pick([0, 1, 0x7f, 0x80, 0xff, random.below(256)]);
-        break;
-      case 2:
-        bytes = bytes.subarray(0, at);
-        break;
-      case 3:
-        bytes = Buffer.concat([bytes.subarray(0, at), randomBytes(random, 20), bytes.subarray(at)]);
-        break;
-      case 4:
-        bytes = Buffer.concat([
-          bytes.subarray(0, at),
-          bytes.subarray(Math.min(bytes.length, at + random.below(20))),
-        ]);
-        break;
-      case 5:
-        bytes = Buffer.concat([bytes.subarray(0, at), other.subarray(random.below(other.length + 1))]);
-        break;
-      default:
-        bytes = Buffer.concat([bytes, plausibleFrame(random)]);
-    }
-  }
-  return bytes.subarray(0, 20_000);
 }

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { type FuzzTarget, Random, type Signature } from "@etcd-edge/testkit";
 import { type CallOwner, ClientCall } from "../../src/channel/client-call.ts";
 import { ClientConnection } from "../../src/channel/client-connection.ts";
 import { createCounters, type TransportCounters } from "../../src/counters.ts";
@@ -6,13 +7,9 @@ import { type ConnectionLimits, serverLimits } from "../../src/http2/limits.ts";
 import { isGrpcContentType, ServerConnection } from "../../src/server/server-connection.ts";
 import { checkOutput } from "./check-output.ts";
 import { createFakeSocket } from "./fake-socket.ts";
-import { Random } from "./random.ts";
+import { generate, plausibleFrame } from "./generate.ts";
 
-/** What an input made happen, in short: inputs that make something new happen are kept. */
-export type Signature = string;
-
-/** Runs one input; throws when something is wrong. */
-export type Target = (input: Buffer) => Signature;
+type Run = FuzzTarget["run"];
 
 const limits: ConnectionLimits = {
   ...serverLimits,
@@ -44,7 +41,7 @@ function describe(counters: TransportCounters, state: string): Signature {
 }
 
 /** A server connection whose handlers do a bit of everything, depending on what they get. */
-const serverTarget: Target = (input) => {
+const runServer: Run = (input) => {
   const counters = createCounters();
   const { socket, written } = createFakeSocket();
   const live = new Set<unknown>();
@@ -93,7 +90,7 @@ const serverTarget: Target = (input) => {
 };
 
 /** A client connection with three calls open: each must hear its end once. */
-const clientTarget: Target = (input) => {
+const runClient: Run = (input) => {
   const counters = createCounters();
   const { socket, written } = createFakeSocket();
   const ends: number[] = [0, 0, 0];
@@ -166,4 +163,11 @@ const clientTarget: Target = (input) => {
   return describe(counters, `${state} ${codes.sort().join()}`);
 };
 
-export const targets: Readonly<Record<string, Target>> = { server: serverTarget, client: clientTarget };
+const draws = new Random(1);
+/** Whole frames for mutation to put in. */
+const pieces = Array.from({ length: 60 }, () => plausibleFrame(draws));
+
+export const targets: Readonly<Record<string, FuzzTarget>> = {
+  server: { generate, pieces, run: runServer },
+  client: { generate, pieces, run: runClient },
+};

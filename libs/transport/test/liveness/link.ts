@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
-import type { Random } from "../fuzz/random.ts";
+import type { Random } from "@etcd-edge/testkit";
 
 /** One end of a link: a kernel that takes a write only when the other end has got every byte of it. */
 class LinkEnd extends Duplex {

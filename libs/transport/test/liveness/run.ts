@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { Random } from "@etcd-edge/testkit";
 import { serverLimits } from "../../src/http2/limits.ts";
 import type { ClientCall, ServerCall, ServerSink } from "../../src/index.ts";
-import { Random } from "../fuzz/random.ts";
 import { relayTo } from "../support/relay.ts";
 import { createHop, type Hop } from "./hop.ts";
 

@@ -1,6 +1,6 @@
+import type { Random } from "@etcd-edge/testkit";
 import type { Action, Compare, SimpleAction } from "../history/operation.ts";
 import type { Stored } from "../history/stored.ts";
-import type { Random } from "../random.ts";
 import type { KeySpace } from "./key-space.ts";
 
 /** What a client has last seen of a key: compares are made from it, so that they hold about as often as not. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Random } from "../random.ts";
+import type { Random } from "@etcd-edge/testkit";
 import { EtcdClient, kv } from "./etcd-client.ts";
 import type { RoundContext } from "./round-context.ts";
 

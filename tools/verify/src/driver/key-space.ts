@@ -1,5 +1,5 @@
+import type { Random } from "@etcd-edge/testkit";
 import type { KeySpan } from "../history/stored.ts";
-import type { Random } from "../random.ts";
 
 /** Keys of one run: groups of a few keys each. Actions stay in a group, so that each group can be judged by itself. */
 export class KeySpace {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LeaseKeepAliveResponse } from "@etcd-edge/proto";
-import type { Random } from "../random.ts";
+import type { Random } from "@etcd-edge/testkit";
 import { EtcdClient, lease } from "./etcd-client.ts";
 import { perform } from "./perform.ts";
 import type { OpenLease } from "./recorder.ts";

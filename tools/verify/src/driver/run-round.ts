@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Random } from "@etcd-edge/testkit";
 import type { History } from "../history/history.ts";
 import type { Action } from "../history/operation.ts";
 import { Timeline } from "../history/timeline.ts";
 import { eventsOf } from "../history/watch-record.ts";
-import type { Random } from "../random.ts";
 import { firstOwed, owedBetween, spokenUpTo } from "../validators/coverage.ts";
 import { runCompactor } from "./compactor.ts";
 import { EtcdClient } from "./etcd-client.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Random } from "@etcd-edge/testkit";
 import type { Outcome } from "../history/operation.ts";
 import type { Stored } from "../history/stored.ts";
-import type { Random } from "../random.ts";
 import { chooseAction } from "./choose-action.ts";
 import { EtcdClient } from "./etcd-client.ts";
 import { perform } from "./perform.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Random } from "@etcd-edge/testkit";
 import type { KeySpan } from "../history/stored.ts";
 import type { WatchRecord, WatchRequest } from "../history/watch-record.ts";
-import type { Random } from "../random.ts";
 import { firstOwed, spokenUpTo } from "../validators/coverage.ts";
 import { EtcdClient } from "./etcd-client.ts";
 import type { OpenWatch } from "./recorder.ts";

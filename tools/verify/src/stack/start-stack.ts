@@ -1,3 +1,4 @@
+import type { Random } from "@etcd-edge/testkit";
 import {
   createAuthority,
   type EtcdBinary,
@@ -7,7 +8,6 @@ import {
   startFaultRelay,
 } from "@etcd-edge/testkit";
 import type { EtcdClientOptions } from "../driver/etcd-client.ts";
-import type { Random } from "../random.ts";
 import { type DoorName, doors } from "./door.ts";
 import { startTier, type Unit, unitOfMember } from "./unit.ts";
 

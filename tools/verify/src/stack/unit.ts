@@ -25,6 +25,8 @@ export interface Unit {
   end(): Promise<void>;
   /** Starts it again, and waits until it serves. */
   start(): Promise<void>;
+  /** The last lines that its process said. */
+  output(): string;
 }
 
 const graceMs = 20_000;
@@ -39,6 +41,7 @@ export function unitOfMember(member: EtcdMember): Unit {
     // etcd has no drain that clients would notice.
     end: () => member.kill(),
     start: () => member.restart(),
+    output: () => member.output(),
   };
 }
 
@@ -78,6 +81,7 @@ export async function startTier(plan: TierPlan): Promise<Unit & AsyncDisposable>
       clearTimeout(patience);
     },
     start,
+    output: () => running.output(),
     [Symbol.asyncDispose]: () => Promise.resolve(running[Symbol.asyncDispose]()),
   };
 }

@@ -1,23 +1,6 @@
-import { Buffer } from "node:buffer";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { generate, mutate } from "./generate.ts";
-import { Random } from "./random.ts";
-import type { Signature, Target } from "./targets.ts";
-
-/** The kept inputs of a target: one a line, in hex; `#` begins a comment. */
-export function corpusFile(target: string): string {
-  return join(import.meta.dirname, "corpus", `${target}.hex`);
-}
-
-export async function readCorpus(target: string): Promise<Buffer[]> {
-  const text = await readFile(corpusFile(target), "utf8");
-  return text
-    .split("\n")
-    .map((line) => line.replace(/#.*/, "").trim())
-    .filter((line) => line !== "")
-    .map((line) => Buffer.from(line, "hex"));
-}
+import { Random } from "../random.ts";
+import type { FuzzTarget, Signature } from "./fuzz-target.ts";
+import { mutate } from "./mutate.ts";
 
 /** What a run of the fuzzer came to. */
 export interface FuzzResult {
@@ -30,9 +13,12 @@ export interface FuzzResult {
   readonly failure?: { readonly input: Buffer; readonly error: unknown };
 }
 
+/** How many of 100 new inputs come from the grammar; the others from what is known already. */
+const freshPercent = 25;
+
 /** Runs the corpus, then new inputs made from it and from the grammar, until `isOver`. */
 export function fuzz(
-  target: Target,
+  target: FuzzTarget,
   corpus: readonly Buffer[],
   seed: number,
   isOver: (runs: number) => boolean,
@@ -43,7 +29,7 @@ export function fuzz(
   const fresh: Buffer[] = [];
   let runs = 0;
   const run = (input: Buffer, isFresh: boolean): void => {
-    const signature = target(input);
+    const signature = target.run(input);
     runs++;
     if (seen.has(signature)) return;
     seen.add(signature);
@@ -55,9 +41,9 @@ export function fuzz(
     for (input of corpus) run(input, false);
     while (!isOver(runs)) {
       input =
-        pool.length === 0 || random.chance(25)
-          ? generate(random)
-          : mutate(random.pick(pool), random.pick(pool), random);
+        pool.length === 0 || random.chance(freshPercent)
+          ? target.generate(random)
+          : mutate(random.pick(pool), random.pick(pool), target.pieces ?? [], random);
       run(input, true);
     }
   } catch (error) {

@@ -1,0 +1,9 @@
+import { join } from "node:path";
+import { describeFuzzing } from "@etcd-edge/testkit/describe-fuzzing";
+import { targets } from "./fuzz/targets.ts";
+
+describeFuzzing(targets, join(import.meta.dirname, "fuzz", "corpus"), {
+  scanner: 10,
+  request: 30,
+  base64: 50,
+});
