@@ -112,4 +112,20 @@ describe("streams of one connection with a watch of one range", () => {
     clients[0]?.cancel(0n);
     expect(clients[0]?.control).toEqual(["created 0 at 100", "canceled 0 at 105"]);
   });
+
+  it("say since when their connection takes nothing, for --watch-stall-timeout", async () => {
+    const world = new ScriptedHub();
+    const { turn } = await watching(world, 2);
+    const stuckSince = (): (number | undefined)[] => [...world.hub.lanes()].map((lane) => lane.stuckSince);
+    expect(stuckSince()).toEqual([undefined]);
+    await world.clock.advance(100);
+    world.last.say(["k@101"]);
+    await world.clock.advance(700);
+    world.last.say(["k@102"]);
+    expect(stuckSince()).toEqual([100]);
+    turn(1);
+    expect(stuckSince(), "something went out").toEqual([800]);
+    turn(10);
+    expect(stuckSince()).toEqual([undefined]);
+  });
 });

@@ -408,7 +408,7 @@ describe("rule 34: permission", () => {
     world.last.sink.onEnd({ t: "lost", code: 14, message: "gone" });
     await world.clock.advance(100);
     expect(client.control.at(-1)).toContain(`rpc error: code = ${name} desc = ${text}`);
-    expect(client.session.watchers.size).toBe(0);
+    expect([...client.session.watchers]).toHaveLength(0);
   });
 
   it("that will pass keeps a feed asking", async () => {
@@ -417,7 +417,7 @@ describe("rule 34: permission", () => {
     world.probe = () => Promise.reject(new ProbeError(3, "etcdserver: revision of auth store is old"));
     world.last.sink.onEnd({ t: "lost", code: 14, message: "gone" });
     await world.clock.advance(100);
-    expect(client.session.watchers.size).toBe(1);
+    expect([...client.session.watchers]).toHaveLength(1);
     world.probe = () => Promise.resolve(header(world.revision));
     await world.clock.advance(6_000);
     expect(world.opened.length).toBeGreaterThan(1);

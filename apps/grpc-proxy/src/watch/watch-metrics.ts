@@ -37,8 +37,11 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
     },
   );
   gauge("parked_streams", "Client streams that do not take what there is for them.", () => {
-    return sum(watches.scopes(), ({ sessions }) =>
-      count(sessions.keys(), (one) => one.fullSince !== undefined),
+    return sum(
+      watches.scopes(),
+      ({ sessions, hub }) =>
+        count(sessions.keys(), (one) => one.fullSince !== undefined) +
+        sum(hub.lanes(), ({ isResting, size }) => (isResting ? 0 : size)),
     );
   });
   counter("events_in", "Events that etcd sent.", () => watches.counted("eventsIn"));

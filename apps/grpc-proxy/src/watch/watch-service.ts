@@ -227,19 +227,22 @@ export class WatchService implements Disposable {
     const leaderless = isLeaderless(balancer);
     const isStalled = (since: number | undefined): boolean =>
       stallTimeoutMs > 0 && since !== undefined && clock.nowMs() - since >= stallTimeoutMs;
-    for (const { sessions } of this.#scopes.values()) {
+    const text = `etcd-edge: the watch stream was not read for ${Math.round(stallTimeoutMs / 1000)}s`;
+    for (const { sessions, hub } of this.#scopes.values()) {
       // Without an array of them or a pair for each: there may be a hundred thousand, and this is every second.
       sessions.forEach(({ requiresLeader }, session) => {
         if (requiresLeader && leaderless) {
           session.end(StatusCode.unavailable, noLeader);
         } else if (isStalled(session.fullSince)) {
           this.stalledStreams++;
-          session.end(
-            StatusCode.unavailable,
-            `etcd-edge: the watch stream was not read for ${Math.round(stallTimeoutMs / 1000)}s`,
-          );
+          session.end(StatusCode.unavailable, text);
         }
       });
+      // Streams of a connection that takes nothing at all.
+      const stalled = [...hub.lanes()].filter(({ stuckSince }) => isStalled(stuckSince));
+      const streams = new Set(stalled.flatMap(({ watchers }) => watchers.map(({ stream }) => stream)));
+      this.stalledStreams += streams.size;
+      for (const stream of streams) stream.end(StatusCode.unavailable, text);
     }
   }
 

@@ -18,8 +18,10 @@ export type Served =
   /** It hangs on this group no more: what was sent ended its stream. */
   | "gone";
 
-/** What a delivery tells its feed. */
+/** What a delivery needs of its feed. */
 export interface DeliveryListener {
+  /** Monotonic milliseconds. */
+  nowMs(): number;
   /** A response went to so many watchers, and was made for the first of them. */
   onShared(more: number): void;
   /** All watchers of a lane have all there is. */
@@ -137,6 +139,7 @@ export class Delivery {
       get head() {
         return log.head;
       },
+      nowMs: () => this.#listener.nowMs(),
       next: (group, position) => {
         if (position < log.base) return "lost";
         const segments = log.stretch(position, maxFanBytes);

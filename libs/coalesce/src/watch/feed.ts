@@ -29,6 +29,7 @@ export class Feed {
     this.log = new EventLog(options.from);
     this.#members = new Membership(this, () => owner.onEmpty(this));
     this.#delivery = new Delivery(this.range, this.log, this.#members, {
+      nowMs: () => owner.clock.nowMs(),
       onShared: (more) => owner.onShared(more),
       onRested: (lane) => this.#caughtUp(lane.watchers),
     });

@@ -8,6 +8,8 @@ import type { Watcher } from "./watcher.ts";
 export interface LanePort {
   /** How far the feed is. */
   readonly head: bigint;
+  /** Monotonic milliseconds. */
+  nowMs(): number;
   /** The next batch of the group's events above a position: nothing where there is none, or the log has lost it. */
   next(
     group: FeedGroup,
@@ -57,6 +59,8 @@ export class Lane {
   #shown = 0n;
   /** Batches sent so far. */
   #batches = 0;
+  /** When it was woken, or anything went out. */
+  #movedAt = 0;
 
   constructor(group: FeedGroup, key: string, first: Watcher, port: LanePort) {
     const { fans } = first.stream;
@@ -77,6 +81,11 @@ export class Lane {
 
   get isResting(): boolean {
     return this.#state.t === "resting";
+  }
+
+  /** Since when its connection has taken nothing though there is something for it; nothing while it rests. */
+  get stuckSince(): number | undefined {
+    return this.isResting ? undefined : this.#movedAt;
   }
 
   /** How far every one of its watchers has everything. */
@@ -137,6 +146,7 @@ export class Lane {
   wake(position: bigint): void {
     if (this.#state.t !== "resting" || this.#watchers.length === 0) return;
     this.#state = { t: "waiting", position };
+    this.#movedAt = this.#port.nowMs();
     this.#fan.wake();
   }
 
@@ -193,6 +203,7 @@ export class Lane {
     sending.next = this.#fan.send(head, encoded.body, from, blocked);
     const receivers = sending.next - from - blocked.length;
     if (receivers > 0) {
+      this.#movedAt = this.#port.nowMs();
       this.#batches++;
       this.#watchers[0]?.stream.countEvents(encoded.events.length * receivers);
       this.#port.onDelivered(sending.batch, receivers);

@@ -8,6 +8,7 @@ import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
 import { History } from "./history.ts";
 import type { HubCounters, HubEvent } from "./hub-event.ts";
+import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogBudget } from "./log-budget.ts";
 import { Openings } from "./openings.ts";
@@ -70,6 +71,11 @@ export class WatchHub {
   /** All feeds, for people and metrics. */
   feeds(): IterableIterator<Feed> {
     return this.#registry.all();
+  }
+
+  /** Watchers that go on with others of their connection, and those together. */
+  *lanes(): IterableIterator<Lane> {
+    for (const feed of this.feeds()) for (const group of feed.groups) yield* group.lanes;
   }
 
   get isIdle(): boolean {

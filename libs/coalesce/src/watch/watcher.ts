@@ -20,6 +20,8 @@ export interface WatcherStream {
   deliver(watcher: Watcher, batch: EncodedBatch): void;
   /** A watcher has something to deliver that the stream could not take, or hangs on no feed: its turn comes by `pump`. */
   fellBehind(watcher: Watcher): void;
+  /** Ends the client's call with a status of gRPC's. Twice is fine. */
+  end(code: number, message: string): void;
   /** The next revision of one of its watchers is compacted: the watcher is over. */
   cancelCompacted(watcher: Watcher, compactRevision: bigint): void;
   /** etcd gives one of its watchers no more events, and says why: the watcher is over. */
