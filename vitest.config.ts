@@ -9,7 +9,7 @@ export default defineConfig({
           name: "unit",
           include: ["{apps,libs,tools}/*/src/**/*.test.ts"],
           setupFiles: ["libs/testkit/src/leak-guard.ts"],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -17,8 +17,9 @@ export default defineConfig({
           name: "integration",
           include: ["{apps,libs,tools}/*/test/**/*.test.ts"],
           setupFiles: ["libs/testkit/src/leak-guard.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          // Bounds for a machine that is starved: nothing is decided by them.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -27,6 +27,8 @@ import {
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
+import { exposeAdmissions } from "./admission/admission-metrics.ts";
+import { Admissions } from "./admission/admissions.ts";
 import { startProfiles } from "./http/profiles.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createSelfCheck } from "./http/self-check.ts";
@@ -144,10 +146,23 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       onEvent: (event) => logHubEvent(event, logger),
     }),
   );
+  const admissions = new Admissions(
+    {
+      concurrent: {
+        read: config.maxConcurrentReads,
+        range: config.maxConcurrentRanges,
+        write: config.maxConcurrentWrites,
+      },
+      queue: config.maxQueuedRequests,
+      maxWaitMs: config.maxQueueWait,
+    },
+    systemClock,
+  );
   const maxSendBytes = config.maxSendBytes > 0 ? config.maxSendBytes : Number.POSITIVE_INFINITY;
   const reads = config.shareReads
     ? new ReadService({
         balancer,
+        admissions,
         findTransform,
         clock: systemClock,
         maxSendBytes,
@@ -160,6 +175,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
+  exposeAdmissions(metrics, admissions);
   if (reads !== undefined) exposeReads(metrics, reads.counts);
   exposeSharing(metrics, () => watches.sharing());
   const counts = { successes: 0, failures: 0 };
@@ -196,6 +212,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     findTransform,
     watches,
     reads,
+    admissions,
     sharesMessages: !config.experimentalEnableGrpcLogging,
     localAnswers: registry.localAnswers,
     leaseBook,

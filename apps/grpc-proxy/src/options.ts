@@ -173,6 +173,11 @@ export const options = {
     default: "",
     doc: "string to prefix to all keys for namespacing requests",
     since: "3.4",
+    // Node reads arguments as UTF-8 and puts this in place of other bytes: keys would get a prefix that nobody asked for.
+    check: (value) =>
+      value.includes("\ufffd")
+        ? `invalid argument ${JSON.stringify(value)} for "--namespace" flag: must be UTF-8`
+        : undefined,
   }),
   enablePprof: boolOption({
     flag: "enable-pprof",
@@ -275,6 +280,37 @@ export const options = {
     default: [],
     doc: "reads whose key begins with one of these are sent one by one",
     since: "edge",
+  }),
+  maxConcurrentReads: uintOption({
+    flag: "max-concurrent-reads",
+    default: 4_096,
+    doc: "maximum number of unshared reads of one or few keys that etcd is given at once; more wait, clients taking turns (0 for no maximum)",
+    since: "edge",
+  }),
+  maxConcurrentRanges: uintOption({
+    flag: "max-concurrent-ranges",
+    default: 256,
+    doc: "maximum number of reads of many keys that etcd is given at once; more wait, clients taking turns (0 for no maximum)",
+    since: "edge",
+  }),
+  maxConcurrentWrites: uintOption({
+    flag: "max-concurrent-writes",
+    default: 4_096,
+    doc: "maximum number of writes that etcd is given at once; more wait, clients taking turns (0 for no maximum)",
+    since: "edge",
+  }),
+  maxQueuedRequests: uintOption({
+    flag: "max-queued-requests",
+    default: 10_000,
+    doc: "maximum number of reads, ranges and writes, each, that wait for their turn; the client with most of them gets RESOURCE_EXHAUSTED past it",
+    since: "edge",
+  }),
+  maxQueueWait: durationOption({
+    flag: "max-queue-wait",
+    default: 5_000,
+    doc: "longest time a request waits for its turn before it is answered RESOURCE_EXHAUSTED",
+    since: "edge",
+    check: (value) => (value > 0 ? undefined : "--max-queue-wait must be positive"),
   }),
   watchLogBytes: uintOption({
     flag: "watch-log-bytes",

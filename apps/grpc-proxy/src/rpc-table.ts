@@ -25,6 +25,8 @@ export interface RpcTreatment {
   readonly ordered?: true;
   /** Calls of many clients are one call of ours: watches hang on shared feeds, linearizable reads share flights. */
   readonly shared?: "watch" | "read";
+  /** What etcd is given a bounded amount of at once: reads, by their size, or writes. */
+  readonly work?: "range" | "write";
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }
@@ -43,12 +45,12 @@ export type LocalAnswerName = "memberList";
  * compile.
  */
 export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
-  "/etcdserverpb.KV/Range": { keys: "data", ordered: true, shared: "read" },
-  "/etcdserverpb.KV/RangeStream": { keys: "data", ordered: true, emulated: "pages" },
-  "/etcdserverpb.KV/Put": { keys: "data", ordered: true },
-  "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true },
-  "/etcdserverpb.KV/Txn": { keys: "data", ordered: true },
-  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true },
+  "/etcdserverpb.KV/Range": { keys: "data", ordered: true, work: "range", shared: "read" },
+  "/etcdserverpb.KV/RangeStream": { keys: "data", ordered: true, work: "range", emulated: "pages" },
+  "/etcdserverpb.KV/Put": { keys: "data", ordered: true, work: "write" },
+  "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true, work: "write" },
+  "/etcdserverpb.KV/Txn": { keys: "data", ordered: true, work: "write" },
+  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true, work: "write" },
   "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true, shared: "watch" },
   "/etcdserverpb.Lease/LeaseGrant": { keys: "none", lease: "grant" },
   "/etcdserverpb.Lease/LeaseRevoke": { keys: "none", lease: "revoke" },

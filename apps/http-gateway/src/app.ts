@@ -23,7 +23,7 @@ import {
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
-import type { DoorOptions } from "./door/http-door.ts";
+import type { EventOptions } from "./events/serve-events.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import type { Config } from "./options.ts";
@@ -115,7 +115,9 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
   const messageBytes = config.maxRequestBytes + grpcOverheadBytes;
-  const door: DoorOptions = {
+  const door: EventOptions = {
+    clock: systemClock,
+    heartbeatMs: config.eventsHeartbeatInterval,
     upstream,
     profile,
     maxBodyBytes: Math.ceil((messageBytes * 4) / 3) + jsonOverheadBytes,
@@ -125,7 +127,6 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   };
   const webSockets = createWebSocketDoor({
     ...door,
-    clock: systemClock,
     pingIntervalMs: config.websocketPingInterval,
   });
   const doorMetrics = createDoorMetrics(metrics, () => webSockets.size);

@@ -25,6 +25,7 @@ export const options: {
   readonly hostWhitelist: OptionSpec<"strings">;
   readonly maxRequestBytes: OptionSpec<"int">;
   readonly forwardHeaders: OptionSpec<"bool">;
+  readonly eventsHeartbeatInterval: OptionSpec<"duration">;
   readonly websocketPingInterval: OptionSpec<"duration">;
   readonly cert: OptionSpec<"string">;
   readonly key: OptionSpec<"string">;
@@ -82,6 +83,16 @@ export const options: {
     default: false,
     doc: "send grpcgateway-* and x-forwarded-* metadata upstream, as etcd's own JSON door does; etcd reads none of it",
     since: "edge",
+  }),
+  eventsHeartbeatInterval: durationOption({
+    flag: "events-heartbeat-interval",
+    default: 15_000,
+    doc: "time between signs of life on a Server-Sent Events stream, with the revision that it has reached",
+    since: "edge",
+    check: (value) =>
+      value > 0
+        ? undefined
+        : 'invalid argument for "--events-heartbeat-interval" flag: must be greater than 0',
   }),
   websocketPingInterval: durationOption({
     flag: "websocket-ping-interval",

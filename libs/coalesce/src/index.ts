@@ -1,3 +1,4 @@
+export { Admission, type TurnedAway } from "./admission/admission.ts";
 export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
 export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";
 export { defaultLeaseLimits, type LeaseBookLimits } from "./lease/lease-limits.ts";
@@ -49,7 +50,8 @@ export { FeedSpread } from "./watch/feed-spread.ts";
 export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
+export { TimeLimit } from "./watch/time-limit.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
-export { type SessionCounters, WatchSession } from "./watch/watch-session.ts";
+export { type SessionContext, type SessionCounters, WatchSession } from "./watch/watch-session.ts";
 export type { Watcher } from "./watch/watcher.ts";

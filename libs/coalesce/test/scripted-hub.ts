@@ -23,6 +23,7 @@ import { gatesOf, type VersionGates } from "../src/upstream/version-gates.ts";
 import type { FanPort } from "../src/watch/fan.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import type { SendProbe } from "../src/watch/probe-flight.ts";
+import { TimeLimit } from "../src/watch/time-limit.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
 import { WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -181,7 +182,7 @@ export class ScriptedClient {
         clock: world.clock,
         limits: { perStream: 3, perConnection: 100, total: 100, pendingPerStream: 100 },
         total: { watches: 0 },
-        createTimeoutMs: 5_000,
+        createLimit: new TimeLimit(world.clock, 5_000),
         fragmentBytes: 1 << 20,
         refusesNegativeStart: () => true,
         counters: { eventsOut: 0, createsRefused: 0 },

@@ -11,6 +11,7 @@ import { type KeyRange, toKeyRange, toRangeFields } from "../src/range/key-range
 import { UpstreamPool } from "../src/upstream/upstream-pool.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import { ProbeError } from "../src/watch/probe-flight.ts";
+import { TimeLimit } from "../src/watch/time-limit.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
 import { type SessionContext, WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock, settle } from "./fake-clock.ts";
@@ -95,7 +96,7 @@ class World {
       clock: this.clock,
       limits: { perStream: 100, perConnection: 100, total: 1000, pendingPerStream: 100 },
       total: { watches: 0 },
-      createTimeoutMs: 5_000,
+      createLimit: new TimeLimit(this.clock, 5_000),
       fragmentBytes: 1 << 20,
       refusesNegativeStart: () => true,
       counters: { eventsOut: 0, createsRefused: 0 },

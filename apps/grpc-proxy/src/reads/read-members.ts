@@ -7,7 +7,8 @@ import {
 } from "@etcd-edge/coalesce";
 import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
 import type { RpcPath } from "@etcd-edge/proto";
-import { isSafeToResend, type Outcome, StatusCode } from "@etcd-edge/transport";
+import { type ClientSink, isSafeToResend, type Outcome, StatusCode } from "@etcd-edge/transport";
+import { type Admissions, kindOfRange } from "../admission/admissions.ts";
 import { scopeMetadata } from "../relay/scope-metadata.ts";
 
 const paths: Readonly<Record<UpstreamRead["kind"], RpcPath>> = {
@@ -15,8 +16,11 @@ const paths: Readonly<Record<UpstreamRead["kind"], RpcPath>> = {
   txn: "/etcdserverpb.KV/Txn",
 };
 
-/** The members as shared reads see them: over the connections of unary calls. */
-export function createReadMembers(balancer: ChannelBalancer): ReadMembers<Upstream> {
+/**
+ * The members as shared reads see them: over the connections of unary calls. What travels alone takes its turn with the reads
+ * that are not shared; what travels together is few anyway.
+ */
+export function createReadMembers(balancer: ChannelBalancer, admissions: Admissions): ReadMembers<Upstream> {
   return {
     pick(excluded) {
       const picked = balancer.pick(excluded);
@@ -28,29 +32,54 @@ export function createReadMembers(balancer: ChannelBalancer): ReadMembers<Upstre
       const version = balancer.memberOf(upstream)?.version ?? "";
       return (balancer.isGuarded(upstream) ? gatesOfStatusRefusal : gatesOf(version)).readOnlyTxn;
     },
-    send(upstream, { kind, request, scope, deadlineMs }, onEnd) {
-      let answer: Uint8Array | undefined;
-      let isGivenUp = false;
-      const metadata = scopeMetadata(scope.credential, scope.hasLeader);
-      const call = upstream.calls.open(
-        paths[kind],
-        metadata,
-        { deadlineAt: deadlineMs },
-        {
-          onMessage: (payload) => {
-            answer = payload;
-          },
-          onEnd: (outcome) => {
-            if (!isGivenUp) onEnd(toUpstreamEnd(outcome, answer));
-          },
+    send(upstream, read, onEnd) {
+      if (!read.isLone) return send(upstream, read, onEnd);
+      const work = kindOfRange(read.request);
+      const admission = admissions.of(work);
+      if (admission === undefined) return send(upstream, read, onEnd);
+      let giveUp = (): void => {};
+      const leave = admission.enter({
+        client: read.scope.credential,
+        start: () => {
+          giveUp = send(upstream, read, (end) => {
+            leave();
+            onEnd(end);
+          });
         },
-      );
-      call.sendMessage(request, true);
+        turnAway: (why) => {
+          const failure = admissions.refusal(work, why);
+          queueMicrotask(() => onEnd({ t: "refused", failure })); // not from inside `send`
+        },
+      });
       return () => {
-        isGivenUp = true;
-        call.cancel();
+        leave();
+        giveUp();
       };
     },
+  };
+}
+
+function send(
+  upstream: Upstream,
+  { kind, request, scope, deadlineMs }: UpstreamRead,
+  onEnd: (end: UpstreamEnd) => void,
+): () => void {
+  let answer: Uint8Array | undefined;
+  let isGivenUp = false;
+  const metadata = scopeMetadata(scope.credential, scope.hasLeader);
+  const sink: ClientSink = {
+    onMessage: (payload) => {
+      answer = payload;
+    },
+    onEnd: (outcome) => {
+      if (!isGivenUp) onEnd(toUpstreamEnd(outcome, answer));
+    },
+  };
+  const call = upstream.calls.open(paths[kind], metadata, { deadlineAt: deadlineMs }, sink);
+  call.sendMessage(request, true);
+  return () => {
+    isGivenUp = true;
+    call.cancel();
   };
 }
 

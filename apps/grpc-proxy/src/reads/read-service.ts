@@ -3,6 +3,7 @@ import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
 import { type RpcPath, readRangeKey } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue } from "@etcd-edge/transport";
+import type { Admissions } from "../admission/admissions.ts";
 import type { FindTransform } from "../relay/call-transform.ts";
 import type { ClientsSink } from "../relay/client-state.ts";
 import type { RelayedCall } from "../relay/relay.ts";
@@ -14,6 +15,7 @@ const rangePath: RpcPath = "/etcdserverpb.KV/Range";
 /** What sharing reads needs. */
 export interface ReadServiceOptions {
   readonly balancer: ChannelBalancer;
+  readonly admissions: Admissions;
   readonly findTransform: FindTransform;
   readonly clock: Clock;
   /** Largest request that is sent to etcd, in bytes. */
@@ -28,10 +30,17 @@ export class ReadService {
   readonly #maxSendBytes: number;
   readonly #unsharedPrefixes: readonly Buffer[];
 
-  constructor({ balancer, findTransform, clock, maxSendBytes, unsharedPrefixes }: ReadServiceOptions) {
+  constructor({
+    balancer,
+    admissions,
+    findTransform,
+    clock,
+    maxSendBytes,
+    unsharedPrefixes,
+  }: ReadServiceOptions) {
     const response = findTransform(rangePath)?.response;
     this.#hub = new ReadHub({
-      members: createReadMembers(balancer),
+      members: createReadMembers(balancer, admissions),
       clock,
       // Before the immediates that write: what one chunk of bytes brought leaves together.
       defer: (callback) => process.nextTick(callback),

@@ -1,15 +1,17 @@
-import type { FanPort, LeaseBook } from "@etcd-edge/coalesce";
+import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue } from "@etcd-edge/transport";
+import type { Admissions } from "../admission/admissions.ts";
+import { AdmittedCall } from "../admission/admitted-call.ts";
 import { findCourse } from "../course/find-course.ts";
 import { KeepAliveCall } from "../lease/keep-alive-call.ts";
 import type { RevisionFloors } from "../ordering/revision-floors.ts";
 import { createRevisionObserver } from "../ordering/revision-observer.ts";
 import type { ReadService } from "../reads/read-service.ts";
 import { rpcTable } from "../rpc-table.ts";
-import { WatchCall } from "../watch/watch-call.ts";
+import { WatchCall, type WatchHost } from "../watch/watch-call.ts";
 import { WatchFans } from "../watch/watch-fans.ts";
 import type { WatchService } from "../watch/watch-service.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
@@ -35,6 +37,7 @@ export interface RelayContext {
   readonly localAnswers: LocalAnswers;
   readonly leaseBook: LeaseBook;
   readonly watches: WatchService;
+  readonly admissions: Admissions;
   /** Nothing with `--share-reads=false`. */
   readonly reads: ReadService | undefined;
   /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */
@@ -50,6 +53,7 @@ export interface RelayContext {
  * and keepalives by the lease book. Of a client's credentials exactly one goes on (rule 36).
  */
 export function createRelay(context: RelayContext): (call: ClientsCall) => ClientsSink {
+  const watchHost = createWatchHost(context);
   return (call) => {
     const rpc = findRpc(call.path);
     const record = context.counters.start(rpc, call.path);
@@ -78,7 +82,9 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       ordered !== true || floors === undefined
         ? undefined
         : createRevisionObserver(floors, call.client.data, credentials.credential);
-    return shared === "watch" ? watch(context, relayed, observe) : stream(context, relayed, observe);
+    return shared === "watch"
+      ? new WatchCall(call, record, watchHost, observe)
+      : stream(context, relayed, observe);
   };
 }
 
@@ -91,15 +97,20 @@ export interface RelayedCall {
 }
 
 function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): ClientsSink {
-  const { call, record, transform, credentials } = relayed;
-  return new SingleRequestCall(context, {
-    rpc,
-    downstream: call,
-    record,
-    metadata: credentials.metadata,
-    transform,
-    course: findCourse(context, rpc, call, credentials),
-  });
+  const { call: downstream, transform, credentials } = relayed;
+  const relay = (record: CallRecord): ClientsSink =>
+    new SingleRequestCall(context, {
+      rpc,
+      downstream,
+      record,
+      metadata: credentials.metadata,
+      transform,
+      course: findCourse(context, rpc, downstream, credentials),
+    });
+  const { work } = rpcTable[rpc.path];
+  if (work === undefined) return relay(relayed.record);
+  const { admissions } = context;
+  return new AdmittedCall({ admissions, work, downstream, record: relayed.record, relay });
 }
 
 /** An RPC that the schema does not know may stream both ways: this way of relaying suits every kind. */
@@ -112,31 +123,26 @@ function stream(
   return new StreamingCall(context, { downstream: call, record, metadata, transform, observe });
 }
 
-function watch(
-  context: RelayContext,
-  relayed: RelayedCall,
-  observe: ((answer: Uint8Array) => void) | undefined,
-): ClientsSink {
-  const { call, record, credentials } = relayed;
-  const client = {
-    credential: credentials.credential,
-    requiresLeader: metadataValue(call.metadata, "hasleader") === "true",
-    connection: call.client.data,
+function createWatchHost(context: RelayContext): WatchHost {
+  const { watches, sharesMessages } = context;
+  return {
+    openSession: (port) =>
+      watches.openSession(port, {
+        credential: chooseCredential(port.call.metadata).credential,
+        requiresLeader: metadataValue(port.call.metadata, "hasleader") === "true",
+        connection: port.call.client.data,
+      }),
+    closed: (session) => watches.closed(session),
+    relay: ({ call, record, observe }) => {
+      const transform = context.findTransform(call.path);
+      const credentials = chooseCredential(call.metadata);
+      return stream(context, { call, record, transform, credentials }, observe);
+    },
+    fansOf: ({ client }) => {
+      if (sharesMessages) client.data.fans ??= new WatchFans(client);
+      return client.data.fans;
+    },
   };
-  return new WatchCall({
-    call,
-    record,
-    openSession: (port) => context.watches.openSession(port, client),
-    onClosed: (session) => context.watches.closed(session),
-    relay: () => stream(context, relayed, observe),
-    observe,
-    fans: context.sharesMessages ? fansOf(call) : undefined,
-  });
-}
-
-function fansOf({ client }: ClientsCall): FanPort {
-  client.data.fans ??= new WatchFans(client);
-  return client.data.fans;
 }
 
 function keepAlive(context: RelayContext, { call, record, credentials }: RelayedCall): ClientsSink {

@@ -30,7 +30,7 @@ function explain(watches: WatchService, limit: number): unknown {
   return [...watches.scopes()].map(({ hub, sessions }, scope) => {
     const list: unknown[] = [];
     for (const session of sessions.keys()) {
-      for (const watcher of session.watchers.values()) if (left-- > 0) list.push(explainWatch(watcher));
+      for (const watcher of session.watchers) if (left-- > 0) list.push(explainWatch(watcher));
     }
     return {
       scope,

@@ -15,43 +15,48 @@ type Phase =
   | { readonly t: "coalesced"; readonly session: WatchSession }
   | { readonly t: "relayed"; readonly sink: ClientsSink };
 
-/** What a watch call is made of. */
-export interface WatchCallOptions {
-  readonly call: ClientsCall;
-  readonly record: CallRecord;
-  readonly openSession: (port: SessionPort) => WatchSession;
+const waiting: Phase = { t: "waiting" };
+
+/** What all watch calls have in common. */
+export interface WatchHost {
+  openSession(port: WatchCall): WatchSession;
   /** Called once for every session that `openSession` gave. */
-  readonly onClosed: (session: WatchSession) => void;
+  closed(session: WatchSession): void;
   /** Passes the call on as bytes. */
-  readonly relay: () => ClientsSink;
-  /** Sees the beginning of every answer, with its header. */
-  readonly observe: ((answer: Uint8Array) => void) | undefined;
-  /** The connection, if what its streams have in common may be sent by it. */
-  readonly fans: FanPort | undefined;
+  relay(port: WatchCall): ClientsSink;
+  /** The connection of a call, if what its streams have in common may be sent by it. */
+  fansOf(call: ClientsCall): FanPort | undefined;
 }
 
 /** A client's Watch call. */
 export class WatchCall implements ClientsSink, SessionPort {
-  readonly #options: WatchCallOptions;
-  #phase: Phase = { t: "waiting" };
+  readonly call: ClientsCall;
+  readonly record: CallRecord;
+  /** Sees the beginning of every answer, with its header. */
+  readonly observe: ((answer: Uint8Array) => void) | undefined;
+  readonly #host: WatchHost;
+  #phase: Phase = waiting;
 
-  constructor(options: WatchCallOptions) {
-    this.#options = options;
-  }
-
-  get call(): ClientsCall {
-    return this.#options.call;
+  constructor(
+    call: ClientsCall,
+    record: CallRecord,
+    host: WatchHost,
+    observe: ((answer: Uint8Array) => void) | undefined,
+  ) {
+    this.call = call;
+    this.record = record;
+    this.observe = observe;
+    this.#host = host;
   }
 
   get fans(): FanPort | undefined {
-    return this.#options.fans;
+    return this.#host.fansOf(this.call);
   }
 
   /** A message went to so many calls like this one. */
   noteSent(head: Uint8Array, calls: number): void {
-    const { record, observe } = this.#options;
-    record.counts.sent += calls;
-    if (calls > 0) observe?.(head);
+    this.record.counts.sent += calls;
+    if (calls > 0) this.observe?.(head);
   }
 
   onMessage(payload: Buffer, call: ClientsCall): void {
@@ -62,7 +67,7 @@ export class WatchCall implements ClientsSink, SessionPort {
         phase.sink.onMessage(payload, call);
         return;
       }
-      this.#options.record.counts.received++;
+      this.record.counts.received++;
       if (isUnknown) this.#refuseUnknown();
       else phase.session.onMessage(payload);
     } catch {
@@ -81,7 +86,7 @@ export class WatchCall implements ClientsSink, SessionPort {
       this.#phase.sink.onCancel(reason, call);
       return;
     }
-    this.#options.record.end(codeOfCancel(reason));
+    this.record.end(codeOfCancel(reason));
     this.#close();
   }
 
@@ -93,23 +98,21 @@ export class WatchCall implements ClientsSink, SessionPort {
   // ---- of the session ----
 
   send(head: Uint8Array, body: Uint8Array): boolean {
-    const { call } = this.#options;
+    const { call } = this;
     this.noteSent(head, 1);
     return body.length === 0 ? call.sendMessage(head) : call.sendFramed(frameOnce(head, body));
   }
 
   end(code: number, message: string): void {
-    const { call, record } = this.#options;
-    record.end(code);
+    this.record.end(code);
     this.#close();
-    call.end({ code, message });
+    this.call.end({ code, message });
   }
 
   #begin(isUnknown: boolean): Exclude<Phase, { t: "waiting" }> {
-    const { openSession, relay } = this.#options;
     const phase = isUnknown
-      ? ({ t: "relayed", sink: relay() } as const)
-      : ({ t: "coalesced", session: openSession(this) } as const);
+      ? ({ t: "relayed", sink: this.#host.relay(this) } as const)
+      : ({ t: "coalesced", session: this.#host.openSession(this) } as const);
     this.#phase = phase;
     return phase;
   }
@@ -129,9 +132,9 @@ export class WatchCall implements ClientsSink, SessionPort {
 
   #close(): void {
     const phase = this.#phase;
-    this.#phase = { t: "waiting" };
+    this.#phase = waiting;
     if (phase.t !== "coalesced") return;
     phase.session.close();
-    this.#options.onClosed(phase.session);
+    this.#host.closed(phase.session);
   }
 }

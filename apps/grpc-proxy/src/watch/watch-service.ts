@@ -5,8 +5,10 @@ import {
   type HubCounters,
   type HubEvent,
   LogBudget,
+  type SessionContext,
   type SessionCounters,
   type SessionPort,
+  TimeLimit,
   UpstreamPool,
   type WatchCount,
   WatchHub,
@@ -40,12 +42,17 @@ export interface WatchServiceOptions {
 interface Scope {
   readonly hub: WatchHub;
   readonly pool: UpstreamPool;
+  /** What its sessions have in common. */
+  readonly context: SessionContext;
   readonly sessions: Map<WatchSession, SessionTraits>;
 }
 
 interface SessionTraits {
   readonly requiresLeader: boolean;
 }
+
+const demanding: SessionTraits = { requiresLeader: true };
+const modest: SessionTraits = { requiresLeader: false };
 
 const watchPath = "/etcdserverpb.Watch/Watch";
 const checkMs = 1_000;
@@ -73,11 +80,13 @@ export class WatchService implements Disposable {
   };
   readonly #timers: { stop(): void }[] = [];
   readonly #spread: FeedSpread;
+  readonly #createLimit: TimeLimit;
 
   constructor(options: WatchServiceOptions) {
     this.#options = options;
     this.budget = new LogBudget(options.logBytes);
     this.#spread = new FeedSpread(options.clock);
+    this.#createLimit = new TimeLimit(options.clock, options.createTimeoutMs);
     this.#every(checkMs, () => this.#check());
     this.#every(options.progressNotifyIntervalMs, () => this.#notifyProgress());
   }
@@ -123,23 +132,10 @@ export class WatchService implements Disposable {
       readonly connection: ClientState;
     },
   ): WatchSession {
-    const { clock, limits, createTimeoutMs, balancer } = this.#options;
+    const { balancer } = this.#options;
     const scope = this.#scopeOf(client.credential);
-    const session = new WatchSession(
-      {
-        hub: scope.hub,
-        clock,
-        limits,
-        total: this.total,
-        createTimeoutMs,
-        fragmentBytes,
-        refusesNegativeStart: () => refusesNegativeStart(balancer),
-        counters: this.counters,
-      },
-      port,
-      client.connection.watchCount,
-    );
-    scope.sessions.set(session, { requiresLeader: client.requiresLeader });
+    const session = new WatchSession(scope.context, port, client.connection.watchCount);
+    scope.sessions.set(session, client.requiresLeader ? demanding : modest);
     if (client.requiresLeader && isLeaderless(balancer)) {
       void Promise.resolve().then(() => session.end(StatusCode.unavailable, noLeader));
     }
@@ -181,7 +177,7 @@ export class WatchService implements Disposable {
     const key = credential === undefined ? "" : `:${credential}`;
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
-    const { balancer, findTransform, clock, onEvent } = this.#options;
+    const { balancer, findTransform, clock, limits, onEvent } = this.#options;
     const streams = new UpstreamStreams(balancer, scopeMetadata(credential, true), findTransform(watchPath));
     const pool = new UpstreamPool(streams);
     const metadata = scopeMetadata(credential, false);
@@ -201,7 +197,17 @@ export class WatchService implements Disposable {
       budget: this.budget,
       onEvent,
     });
-    const scope: Scope = { hub, pool, sessions: new Map() };
+    const context: SessionContext = {
+      hub,
+      clock,
+      limits,
+      total: this.total,
+      createLimit: this.#createLimit,
+      fragmentBytes,
+      refusesNegativeStart: () => refusesNegativeStart(balancer),
+      counters: this.counters,
+    };
+    const scope: Scope = { hub, pool, context, sessions: new Map() };
     this.#scopes.set(key, scope);
     return scope;
   }
@@ -219,23 +225,21 @@ export class WatchService implements Disposable {
   #endStreams(): void {
     const { balancer, clock, stallTimeoutMs } = this.#options;
     const leaderless = isLeaderless(balancer);
+    const isStalled = (since: number | undefined): boolean =>
+      stallTimeoutMs > 0 && since !== undefined && clock.nowMs() - since >= stallTimeoutMs;
     for (const { sessions } of this.#scopes.values()) {
-      for (const [session, { requiresLeader }] of [...sessions]) {
-        const { fullSince } = session;
+      // Without an array of them or a pair for each: there may be a hundred thousand, and this is every second.
+      sessions.forEach(({ requiresLeader }, session) => {
         if (requiresLeader && leaderless) {
           session.end(StatusCode.unavailable, noLeader);
-        } else if (
-          stallTimeoutMs > 0 &&
-          fullSince !== undefined &&
-          clock.nowMs() - fullSince >= stallTimeoutMs
-        ) {
+        } else if (isStalled(session.fullSince)) {
           this.stalledStreams++;
           session.end(
             StatusCode.unavailable,
             `etcd-edge: the watch stream was not read for ${Math.round(stallTimeoutMs / 1000)}s`,
           );
         }
-      }
+      });
     }
   }
 

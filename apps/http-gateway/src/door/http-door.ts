@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Rpc } from "@etcd-edge/proto";
+import { type EventOptions, serveEvents, wantsEvents } from "../events/serve-events.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
 import { methodNotAllowed, notFound, type RoutingError } from "../http/error-body.ts";
 import { toFailure } from "../http/failure.ts";
@@ -28,13 +29,16 @@ export interface DoorOptions {
 
 /** Answers one HTTP request under `/v3/`. Resolves when the answer was handed to the socket or the client has gone. */
 export async function serveHttp(
-  options: DoorOptions,
+  options: EventOptions,
   request: IncomingMessage,
   response: ServerResponse,
-  where: { readonly path: string; readonly baseHeaders: readonly string[] },
+  where: { readonly path: string; readonly search: string; readonly baseHeaders: readonly string[] },
 ): Promise<void> {
-  const profile = await options.profile();
   const rpc = findRoute(where.path);
+  if (rpc?.path === "/etcdserverpb.Watch/Watch" && wantsEvents(request)) {
+    return await serveEvents(options, request, response, where);
+  }
+  const profile = await options.profile();
   if (rpc === undefined) return answerRouting(response, where.baseHeaders, notFound(profile));
   if (methodOf(request) !== "POST")
     return answerRouting(response, where.baseHeaders, methodNotAllowed(profile));

@@ -12,8 +12,13 @@ export type FrontDecision =
       readonly headers: readonly string[];
       readonly body: string;
     }
-  /** Route by this path; the answer carries these headers. */
-  | { readonly t: "pass"; readonly path: string; readonly headers: readonly string[] };
+  /** Route by this path; the answer carries these headers. `search` begins with the question mark, or is empty. */
+  | {
+      readonly t: "pass";
+      readonly path: string;
+      readonly search: string;
+      readonly headers: readonly string[];
+    };
 
 export interface FrontRules {
   /** Nothing on a TLS listener, where a rebound name fails the handshake. */
@@ -58,7 +63,7 @@ export function decide(rules: FrontRules, request: IncomingMessage): FrontDecisi
       body: "",
     };
   }
-  return { t: "pass", path, headers: cors };
+  return { t: "pass", path, search: query === -1 ? "" : url.slice(query), headers: cors };
 }
 
 function decodePath(rawPath: string): string | undefined {

@@ -3,6 +3,7 @@ import { GrpcStatus } from "@etcd-edge/proto";
 import type { Reply } from "../door/reply.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import type { Metadata } from "../upstream/upstream.ts";
+import { drained } from "./drained.ts";
 import { failedCallBody, streamErrorBody } from "./error-body.ts";
 import type { Failure } from "./failure.ts";
 import { httpStatusOf } from "./http-status.ts";
@@ -109,18 +110,4 @@ function toResponseHeaders(metadata: Metadata): string[] {
     headers.push(`Grpc-Metadata-${name}`, metadata[i + 1] ?? "");
   }
   return headers;
-}
-
-/** Resolves when the response takes more, or never will. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off("drain", done);
-      response.off("close", done);
-      resolve();
-    };
-    response.on("drain", done);
-    response.on("close", done);
-    if (response.destroyed) done();
-  });
 }

@@ -11,9 +11,9 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { ConfigError, formatHostPort, type HostPort, type ServerTls } from "@etcd-edge/runtime";
-import type { DoorOptions } from "../door/http-door.ts";
 import { serveHttp } from "../door/http-door.ts";
 import { findRoute } from "../door/routes.ts";
+import type { EventOptions } from "../events/serve-events.ts";
 import { decide, type FrontRules } from "../front/front.ts";
 import type { Pages } from "../pages/pages.ts";
 import type { WebSocketDoor } from "../websocket/websocket-door.ts";
@@ -23,7 +23,7 @@ export interface GatewayServerOptions {
   readonly address: HostPort;
   readonly tls: ServerTls | undefined;
   readonly front: FrontRules;
-  readonly door: DoorOptions;
+  readonly door: EventOptions;
   readonly webSockets: WebSocketDoor;
   readonly pages: Pages;
   readonly metrics: DoorMetrics;
@@ -111,7 +111,7 @@ function onRequest(options: GatewayServerOptions, request: IncomingMessage, resp
     response.end(decision.body);
     return;
   }
-  const { path, headers } = decision;
+  const { path, search, headers } = decision;
   if (!path.startsWith("/v3/")) {
     for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i] ?? "", headers[i + 1] ?? "");
     options.pages(request, response);
@@ -119,10 +119,12 @@ function onRequest(options: GatewayServerOptions, request: IncomingMessage, resp
   }
   // Paths that are no route share one label: a stranger must not be able to make up metrics.
   options.metrics.observe(findRoute(path) === undefined ? "unknown" : path, response);
-  serveHttp(options.door, request, response, { path, baseHeaders: headers }).catch((error: unknown) => {
-    options.door.report(error);
-    response.destroy();
-  });
+  serveHttp(options.door, request, response, { path, search, baseHeaders: headers }).catch(
+    (error: unknown) => {
+      options.door.report(error);
+      response.destroy();
+    },
+  );
 }
 
 function onUpgrade(

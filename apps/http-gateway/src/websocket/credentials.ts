@@ -20,7 +20,8 @@ export function answeredProtocol(offered: ReadonlySet<string>): string | false {
   return first ?? false;
 }
 
-function cookieToken(cookie: string | undefined): string | undefined {
+/** The cookie `token`: the one way for pages that cannot set headers. */
+export function cookieToken(cookie: string | undefined): string | undefined {
   const pair = cookie?.split(";").find((candidate) => candidate.trim().startsWith("token="));
   return pair?.trim().slice("token=".length);
 }

@@ -1,5 +1,5 @@
 import { createMetrics, silentLogger, systemClock } from "@etcd-edge/runtime";
-import type { DoorOptions } from "../../src/door/http-door.ts";
+import type { EventOptions } from "../../src/events/serve-events.ts";
 import { createCorsPolicy } from "../../src/front/cors.ts";
 import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
 import { createPages } from "../../src/pages/pages.ts";
@@ -29,7 +29,9 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   const reported: unknown[] = [];
   const profile = async (): Promise<JsonProfile> => options.profile;
   const report = (error: unknown): void => void reported.push(error);
-  const door: DoorOptions = {
+  const door: EventOptions = {
+    clock: systemClock,
+    heartbeatMs: 15_000,
     upstream: options.upstream,
     profile,
     maxBodyBytes: options.maxBodyBytes ?? 1_000_000,
@@ -39,7 +41,6 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   };
   const webSockets = createWebSocketDoor({
     ...door,
-    clock: systemClock,
     pingIntervalMs: options.pingIntervalMs ?? 30_000,
   });
   const pages = await createPages({

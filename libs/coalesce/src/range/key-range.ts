@@ -1,4 +1,4 @@
-import { compareBytes, successor, toLatin1 } from "./bytes.ts";
+import { compareBytes, copyBytes, successor, toLatin1 } from "./bytes.ts";
 
 /**
  * A set of keys that etcd can be asked for with one `key` and one `range_end`:
@@ -38,6 +38,21 @@ export function toKeyRange({ key, rangeEnd }: RangeFields): KeyRange | undefined
   if (compareBytes(first, rangeEnd) >= 0) return undefined;
   if (isSuccessor(first, rangeEnd)) return { t: "point", key: first };
   return { t: "span", key: first, end: rangeEnd };
+}
+
+/** The same range with bytes of its own: those of a request may be part of a whole chunk that was read. */
+export function copyRange(range: KeyRange): KeyRange {
+  switch (range.t) {
+    case "everything":
+      return range;
+    case "span":
+      return { t: range.t, key: copyBytes(range.key), end: copyBytes(range.end) };
+    case "point":
+    case "from":
+      return { t: range.t, key: copyBytes(range.key) };
+    default:
+      return range satisfies never;
+  }
 }
 
 /** The fields that ask etcd for a range. */

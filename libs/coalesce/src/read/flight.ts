@@ -16,7 +16,7 @@ export type Mishap = Exclude<UpstreamEnd, { t: "answered" }>;
  */
 export function fly<M>(
   context: ReadContext<M>,
-  { asks, member, scope }: { asks: readonly Ask[]; member: M; scope: ReadScope },
+  { asks, member, scope, isLone }: { asks: readonly Ask[]; member: M; scope: ReadScope; isLone: boolean },
   onEnd: (mishap: Mishap | undefined) => void,
 ): void {
   const { members, clock, limits, counts } = context;
@@ -32,7 +32,7 @@ export function fly<M>(
     counts.batched += asks.length;
   }
   const kind = isBatch ? "txn" : "range";
-  const cancel = members.send(member, { kind, request, scope, deadlineMs }, (end) => {
+  const cancel = members.send(member, { kind, request, scope, isLone, deadlineMs }, (end) => {
     for (const ask of asks) ask.onAbandoned = undefined;
     if (end.t === "answered") giveOut(context, asks, end.payload);
     onEnd(end.t === "answered" ? undefined : end);

@@ -32,6 +32,8 @@ export interface UpstreamRead {
   readonly kind: "range" | "txn";
   readonly request: Uint8Array;
   readonly scope: ReadScope;
+  /** It is one read that travels alone and may be large; there may be many at once. */
+  readonly isLone: boolean;
   /** Of `Clock.nowMs`. */
   readonly deadlineMs: number;
 }

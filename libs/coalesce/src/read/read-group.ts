@@ -124,7 +124,7 @@ export class ReadGroup<M> {
     for (const ask of asks) this.#waiting.delete(ask.key);
     this.#count(member, 1);
     const release = this.#hold();
-    fly(this.#context, { asks, member, scope: this.#scope }, (mishap) => {
+    fly(this.#context, { asks, member, scope: this.#scope, isLone: false }, (mishap) => {
       this.#count(member, -1);
       release();
       if (mishap !== undefined) this.#onMishap(mishap, asks, member);
@@ -188,7 +188,7 @@ export class ReadGroup<M> {
     }
     const line: Line = { flying: ask, next: undefined };
     this.#lines.set(ask.key, line);
-    fly(this.#context, { asks: [ask], member, scope: this.#scope }, (mishap) => {
+    fly(this.#context, { asks: [ask], member, scope: this.#scope, isLone: true }, (mishap) => {
       this.#lines.delete(ask.key);
       if (line.next !== undefined) this.#line(line.next);
       if (mishap !== undefined) this.#onMishap(mishap, [ask], member);

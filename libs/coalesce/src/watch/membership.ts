@@ -45,6 +45,7 @@ export class Membership {
       this.#groups.set(watcher.range, group);
     }
     watcher.group = group;
+    watcher.range = group.range;
     this.#size++;
     if (watcher.wantsPrevKv) this.#prevKvCount++;
     return group;

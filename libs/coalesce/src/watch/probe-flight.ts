@@ -25,10 +25,9 @@ export type SendProbe = (ranges: readonly KeyRange[]) => Promise<HeaderView>;
 const refusalCodes: ReadonlySet<number> = new Set([3, 7, 9, 11, 16]);
 const maxRanges = 100;
 
-interface Waiter {
+/** What all who wait for a range wait for. */
+interface Question extends PromiseWithResolvers<HeaderView> {
   readonly range: KeyRange;
-  resolve(header: HeaderView): void;
-  reject(error: unknown): void;
 }
 
 /**
@@ -37,7 +36,8 @@ interface Waiter {
  */
 export class ProbeFlight {
   readonly #send: SendProbe;
-  #waiting: Waiter[] = [];
+  /** Who waits for the next probe, by range: thousands who watch the same ask once. */
+  #waiting = new Map<string, Question>();
   #isInTheAir = false;
   /** Probes sent so far. */
   sent = 0;
@@ -47,35 +47,41 @@ export class ProbeFlight {
   }
 
   probe(range: KeyRange): Promise<HeaderView> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ range, resolve, reject });
-      if (!this.#isInTheAir) void this.#fly();
-    });
+    const id = rangeId(range);
+    const known = this.#waiting.get(id);
+    if (known !== undefined) return known.promise;
+    const question: Question = { range, ...Promise.withResolvers<HeaderView>() };
+    this.#waiting.set(id, question);
+    if (!this.#isInTheAir) void this.#fly();
+    return question.promise;
   }
 
   async #fly(): Promise<void> {
     this.#isInTheAir = true;
-    while (this.#waiting.length > 0) {
-      const waiters = this.#waiting.splice(0, maxRanges);
-      await this.#ask(waiters);
-    }
+    while (this.#waiting.size > 0) await this.#ask(this.#board());
     this.#isInTheAir = false;
   }
 
-  async #ask(waiters: readonly Waiter[]): Promise<void> {
-    const ranges = new Map(waiters.map(({ range }) => [rangeId(range), range]));
-    try {
-      this.sent++;
-      const header = await this.#send([...ranges.values()]);
-      for (const { resolve } of waiters) resolve(header);
-    } catch (error) {
-      const isShared = ranges.size > 1 && error instanceof ProbeError && refusalCodes.has(error.code);
-      if (isShared) await Promise.all([...ranges.keys()].map((id) => this.#askAlone(id, waiters)));
-      else for (const { reject } of waiters) reject(error);
+  /** Those who have waited longest, as many as fit. */
+  #board(): readonly Question[] {
+    const questions: Question[] = [];
+    for (const [id, question] of this.#waiting) {
+      if (questions.length === maxRanges) break;
+      questions.push(question);
+      this.#waiting.delete(id);
     }
+    return questions;
   }
 
-  #askAlone(id: string, waiters: readonly Waiter[]): Promise<void> {
-    return this.#ask(waiters.filter(({ range }) => rangeId(range) === id));
+  async #ask(questions: readonly Question[]): Promise<void> {
+    try {
+      this.sent++;
+      const header = await this.#send(questions.map(({ range }) => range));
+      for (const { resolve } of questions) resolve(header);
+    } catch (error) {
+      const isShared = questions.length > 1 && error instanceof ProbeError && refusalCodes.has(error.code);
+      if (isShared) await Promise.all(questions.map((question) => this.#ask([question])));
+      else for (const { reject } of questions) reject(error);
+    }
   }
 }

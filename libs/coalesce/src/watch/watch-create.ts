@@ -1,5 +1,5 @@
 import type { HeaderView, WatchCreateRequest } from "@etcd-edge/proto";
-import { type KeyRange, toKeyRange } from "../range/key-range.ts";
+import { copyRange, type KeyRange, toKeyRange } from "../range/key-range.ts";
 import { ProbeError } from "./probe-flight.ts";
 import { refusalText } from "./probe-refusal.ts";
 import type { WatchHub } from "./watch-hub.ts";
@@ -36,7 +36,8 @@ export async function decideCreate(
   request: WatchCreateRequest,
   isGivenUp: () => boolean,
 ): Promise<CreateOutcome> {
-  const range = toKeyRange(request);
+  const asked = toKeyRange(request);
+  const range = asked && copyRange(asked);
   for (;;) {
     try {
       const header = await hub.probe(range ?? { t: "point", key: request.key });

@@ -10,6 +10,7 @@ import { type EncodedBatch, Variant } from "./batch.ts";
 import type { FanPort, SessionPort } from "./fan.ts";
 import { encodeFragments } from "./fragments.ts";
 import { ProgressQuestion, revisionOfAll } from "./progress-question.ts";
+import type { TimeLimit } from "./time-limit.ts";
 import { type CreateOutcome, decideCreate, releaseOutcome } from "./watch-create.ts";
 import type { WatchHub } from "./watch-hub.ts";
 import { findLimit, type WatchCount, type WatchLimits } from "./watch-limits.ts";
@@ -21,6 +22,7 @@ import {
   refusedMessage,
 } from "./watch-messages.ts";
 import { Watcher, type WatcherStream } from "./watcher.ts";
+import { WatcherTable } from "./watcher-table.ts";
 
 /** What all sessions of a scope have in common. */
 export interface SessionContext {
@@ -29,8 +31,8 @@ export interface SessionContext {
   readonly limits: WatchLimits;
   /** Watches of the process. */
   readonly total: WatchCount;
-  /** How long a create may take, in milliseconds (rule 25). */
-  readonly createTimeoutMs: number;
+  /** How long a create may take (rule 25). */
+  readonly createLimit: TimeLimit;
   /** Responses of watches that asked for fragments are cut at this size. */
   readonly fragmentBytes: number;
   /** Whether a start below 0 is answered as compacted: what the etcd behind does (gate `refusesNegativeStart`). */
@@ -62,9 +64,10 @@ export class WatchSession implements WatcherStream {
   readonly #context: SessionContext;
   readonly #port: SessionPort;
   readonly #connection: WatchCount;
-  readonly #watchers = new Map<bigint, Watcher>();
-  readonly #lagging = new Set<Watcher>();
-  #requests: Request[] = [];
+  readonly #watchers = new WatcherTable();
+  /** Made when somebody falls behind: few ever do, and there may be very many sessions. So with requests. */
+  #lagging: Set<Watcher> | undefined = undefined;
+  #requests: Request[] | undefined = undefined;
   #canTake = true;
   #isPumping = false;
   #isOver = false;
@@ -101,13 +104,13 @@ export class WatchSession implements WatcherStream {
     return this.#fullSince;
   }
 
-  get watchers(): ReadonlyMap<bigint, Watcher> {
-    return this.#watchers;
+  get watchers(): Iterable<Watcher> {
+    return this.#watchers.values();
   }
 
   /** Whether some of its watches have not got all there is. */
   get isParked(): boolean {
-    return this.#lagging.size > 0;
+    return this.#lagging !== undefined && this.#lagging.size > 0;
   }
 
   /**
@@ -145,8 +148,8 @@ export class WatchSession implements WatcherStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#stopAsking();
-    for (const request of this.#requests) if (request.t === "create") releaseOutcome(request.outcome);
-    this.#requests = [];
+    for (const request of this.#requests ?? []) if (request.t === "create") releaseOutcome(request.outcome);
+    this.#requests = undefined;
     for (const watcher of [...this.#watchers.values()]) this.#forget(watcher);
   }
 
@@ -199,6 +202,7 @@ export class WatchSession implements WatcherStream {
   }
 
   fellBehind(watcher: Watcher): void {
+    this.#lagging ??= new Set();
     this.#lagging.add(watcher);
     if (this.#canTake) this.#pump();
   }
@@ -221,7 +225,7 @@ export class WatchSession implements WatcherStream {
     const pending: Request & { t: "create" } = { t: "create", request, outcome: undefined };
     const limit = findLimit(this.#context.limits, {
       stream: this.#watchers.size,
-      pending: this.#requests.length,
+      pending: this.#requests?.length ?? 0,
       connection: this.#connection.watches,
       total: this.#context.total.watches,
     });
@@ -235,15 +239,14 @@ export class WatchSession implements WatcherStream {
   }
 
   async #admit(pending: Request & { t: "create" }): Promise<void> {
-    const { clock, createTimeoutMs } = this.#context;
     let isTimedOut = false;
-    const timer = clock.setTimer(createTimeoutMs, () => {
+    const limit = this.#context.createLimit.begin(() => {
       isTimedOut = true;
       pending.outcome = { t: "refused", header: this.#header(this.#floor), reason: timedOut };
       this.#answer();
     });
     const outcome = await decideCreate(this.#context, pending.request, () => isTimedOut || this.#isOver);
-    timer.stop();
+    limit.done();
     if (isTimedOut || this.#isOver) {
       releaseOutcome(outcome);
       return;
@@ -255,6 +258,7 @@ export class WatchSession implements WatcherStream {
   }
 
   #enqueue(request: Request): void {
+    this.#requests ??= [];
     this.#requests.push(request);
     this.#answer();
   }
@@ -262,9 +266,10 @@ export class WatchSession implements WatcherStream {
   /** Answers, in order, what can be answered. */
   #answer(): void {
     while (!this.#isOver) {
-      const request = this.#requests[0];
+      const request = this.#requests?.[0];
       if (request === undefined || (request.t === "create" && request.outcome === undefined)) return;
-      this.#requests.shift();
+      this.#requests?.shift();
+      if (this.#requests?.length === 0) this.#requests = undefined;
       if (request.t === "create" && request.outcome !== undefined) this.#grant(request, request.outcome);
       else if (request.t === "cancel") this.#cancel(request.watchId);
       else if (request.t === "progress") this.#askProgress();
@@ -293,7 +298,7 @@ export class WatchSession implements WatcherStream {
     const { progressNotify, fragment } = request;
     const options = { range, variant: variantOf(request), progressNotify, fragment };
     const watcher = new Watcher(this, id, position ?? header.revision, options);
-    this.#watchers.set(id, watcher);
+    this.#watchers.add(watcher);
     this.#connection.watches++;
     this.#context.total.watches++;
     this.#sendControl(createdMessage(header, id));
@@ -302,8 +307,8 @@ export class WatchSession implements WatcherStream {
 
   /** Ids that clients choose are theirs; 0 asks for the next free one. */
   #idFor(wanted: bigint): bigint | undefined {
-    if (wanted !== 0n) return this.#watchers.has(wanted) ? undefined : wanted;
-    while (this.#watchers.has(this.#nextId)) this.#nextId++;
+    if (wanted !== 0n) return this.#watchers.get(wanted) === undefined ? wanted : undefined;
+    while (this.#watchers.get(this.#nextId) !== undefined) this.#nextId++;
     return this.#nextId++;
   }
 
@@ -317,7 +322,7 @@ export class WatchSession implements WatcherStream {
 
   #forget(watcher: Watcher): void {
     if (!this.#watchers.delete(watcher.id)) return;
-    this.#lagging.delete(watcher);
+    this.#lagging?.delete(watcher);
     this.#connection.watches--;
     this.#context.total.watches--;
     this.#context.hub.detach(watcher);
@@ -348,20 +353,21 @@ export class WatchSession implements WatcherStream {
     if (this.#isPumping) return;
     this.#isPumping = true;
     // One segment each in turn, so that one long way behind does not keep the others waiting.
-    while (this.#canTake && this.#lagging.size > 0) {
-      for (const watcher of [...this.#lagging]) {
+    while (this.#canTake && this.isParked) {
+      for (const watcher of [...(this.#lagging ?? [])]) {
         if (!this.#canTake) break;
         this.#serve(watcher);
       }
     }
     this.#isPumping = false;
+    if (!this.isParked) this.#lagging = undefined;
   }
 
   #serve(watcher: Watcher): void {
-    this.#lagging.delete(watcher);
+    this.#lagging?.delete(watcher);
     if (this.#watchers.get(watcher.id) !== watcher) return;
     if (watcher.group === undefined) this.#context.hub.attach(watcher);
-    else if (watcher.group.feed.pump(watcher)) this.#lagging.add(watcher);
+    else if (watcher.group.feed.pump(watcher)) this.#lagging?.add(watcher);
   }
 
   #sendControl(message: Uint8Array): void {

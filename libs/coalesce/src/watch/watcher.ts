@@ -50,7 +50,8 @@ export class Watcher implements WatchOptions {
   readonly stream: WatcherStream;
   /** As the client knows it, unique in its stream. */
   readonly id: bigint;
-  readonly range: KeyRange;
+  /** Of those that hang on the same group the same object. */
+  range: KeyRange;
   readonly variant: number;
   readonly progressNotify: boolean;
   readonly fragment: boolean;

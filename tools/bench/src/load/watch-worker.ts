@@ -1,4 +1,4 @@
-import { create, toBinary, WatchRequestSchema } from "@etcd-edge/proto";
+import { create, fromBinary, toBinary, WatchRequestSchema, WatchResponseSchema } from "@etcd-edge/proto";
 import { Channel } from "@etcd-edge/transport";
 
 /*
@@ -11,7 +11,7 @@ const request = toBinary(
   WatchRequestSchema,
   create(WatchRequestSchema, { requestUnion: { case: "createRequest", value: { key } } }),
 );
-const counts = { created: 0, events: 0, ended: 0, firstAtMs: 0, lastAtMs: 0 };
+const counts = { created: 0, refused: 0, events: 0, ended: 0, firstAtMs: 0, lastAtMs: 0 };
 
 for (let i = 0; i < connections; i++) {
   const channel = new Channel({ endpoint: { host: "127.0.0.1", port } });
@@ -29,6 +29,8 @@ function open(channel: Channel): void {
         if (!isCreated) {
           isCreated = true;
           counts.created++;
+          // A machine that is too busy: the create was not answered in time.
+          if (fromBinary(WatchResponseSchema, payload).canceled) counts.refused++;
           return;
         }
         counts.lastAtMs = performance.timeOrigin + performance.now();
