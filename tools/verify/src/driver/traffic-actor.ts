@@ -24,7 +24,7 @@ export async function runTraffic(context: RoundContext, client: number, random: 
     due = Math.max(due + pauseMs * 2 * random.fraction(), performance.now() - 1_000);
     const wait = due - performance.now();
     if (wait > 0) await delay(wait);
-    else if (outcome.t !== "answered") await delay(20); // an endpoint that is gone refuses at once
+    else if (outcome.t !== "answered") await delay(100); // an endpoint that is gone refuses at once
   }
 }
 

@@ -84,7 +84,9 @@ export function isGood(report: RunReport): boolean {
 function countReasons({ operations, watches }: History): Record<string, number> {
   const counts: Record<string, number> = {};
   const add = (reason: string): void => {
-    counts[reason] = (counts[reason] ?? 0) + 1;
+    // grpc-js puts the time and more behind this.
+    const name = reason.replace(/ Last error:.*/s, "");
+    counts[name] = (counts[name] ?? 0) + 1;
   };
   for (const { outcome } of operations) if (outcome.t !== "answered") add(`call: ${outcome.reason}`);
   for (const message of watches.flatMap((watch) => watch.messages)) {

@@ -5,7 +5,7 @@ import type { Violation } from "./violation.ts";
 import { watchViolation } from "./watch-evidence.ts";
 
 /** How long the answer to a cancel may take, in milliseconds. A run is on a machine that may be busy. */
-const answerMs = 10_000;
+const answerMs = 20_000;
 
 /**
  * A cancel that was asked for is answered, once, and is the end. One that nobody asked for says why, and "compacted" is

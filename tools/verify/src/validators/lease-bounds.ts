@@ -5,7 +5,7 @@ import type { Violation } from "./violation.ts";
 /** Clocks of one machine are one clock; this is for rounding. */
 const toleranceMs = 20;
 /** What etcd takes to find, order and write the end of a lease on a busy machine. */
-const slackMs = 10_000;
+const slackMs = 30_000;
 
 /**
  * A key lives as long as its lease was promised to, counted from the moment the promise was asked for, and is gone soon
