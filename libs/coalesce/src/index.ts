@@ -1,4 +1,14 @@
 export { Admission, type TurnedAway } from "./admission/admission.ts";
+export { type CreateRate, defaultCreateRate } from "./fabric/create-budget.ts";
+export type { FabricCounters } from "./fabric/fabric-counters.ts";
+export {
+  FabricReplica,
+  type FabricReplicaOptions,
+  type ReplicaDescription,
+} from "./fabric/fabric-replica.ts";
+export type { FeedFabric } from "./fabric/feed-fabric.ts";
+export type { Digest, EpochTag, FabricBus, HistoryRecord, HistoryStore } from "./fabric/ports.ts";
+export type { Replica } from "./fabric/roster.ts";
 export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
 export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";
 export { defaultLeaseLimits, type LeaseBookLimits } from "./lease/lease-limits.ts";
@@ -50,6 +60,7 @@ export { FeedSpread } from "./watch/feed-spread.ts";
 export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
+export type { FeedSharing, HubPort } from "./watch/sharing.ts";
 export { TimeLimit } from "./watch/time-limit.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";

@@ -1,6 +1,7 @@
 import type { HeaderView } from "@etcd-edge/proto";
 import type { KeyRange } from "../range/key-range.ts";
 import type { Advance } from "../upstream/intake.ts";
+import type { UpstreamWatch, Via } from "../upstream/upstream-watch.ts";
 import { Delivery } from "./delivery.ts";
 import { EventLog } from "./event-log.ts";
 import type { FeedGroup } from "./feed-group.ts";
@@ -78,6 +79,21 @@ export class Feed {
   /** Whether somebody watches all of it. */
   get isWidthWanted(): boolean {
     return this.#members.groupOf(this.range) !== undefined;
+  }
+
+  /** Where its events come from; nothing while it has no upstream watch. */
+  get via(): Via | undefined {
+    return this.#supply.watch?.via;
+  }
+
+  /** The upstream watch it has. */
+  get watch(): Omit<UpstreamWatch, "cancel"> | undefined {
+    return this.#supply.watch;
+  }
+
+  /** Whether somebody here needs previous values. */
+  get wantsPrevKv(): boolean {
+    return this.#members.wantsPrevKv;
   }
 
   get member(): string | undefined {
@@ -182,7 +198,7 @@ export class Feed {
 
   /** Stops asking for previous values, if nobody here wants them. */
   downgrade(): void {
-    if (this.prevKvBase !== undefined && !this.#members.wantsPrevKv) this.replace({ prevKv: false });
+    if (this.prevKvBase !== undefined && !this.#isPrevKvWanted) this.replace({ prevKv: false });
   }
 
   /** Gives up the upstream watch it has, which says nothing more, for another. */
@@ -211,22 +227,31 @@ export class Feed {
         return feed.#isCatchUp;
       },
       get wantsPrevKv() {
-        return feed.#members.wantsPrevKv;
+        return feed.#isPrevKvWanted;
       },
       onOpened: () => owner.onOpened(this),
       onAdvance: (advance, header) => this.#advance(advance, header),
       onProgressed: () => owner.onProgressed(this),
+      onSwapped: () => owner.onSwapped(this),
       onLost: (code, message) => owner.onLost(this, code, message),
       onResumed: () => owner.onResumed(),
       onEnd: (end) => this.end(end),
     };
   }
 
+  get #isPrevKvWanted(): boolean {
+    return this.#members.wantsPrevKv || this.#owner.wantsPrevKv(this);
+  }
+
   #advance(advance: Advance, header: HeaderView): void {
-    const { head } = this.log;
-    if (advance.upto <= head) return;
+    const { head, lastEvent } = this.log;
+    const { upto } = advance;
+    if (upto <= head) return;
     const fresh = advance.events.filter((event) => event.modRevision > head);
-    for (const segment of this.log.append(fresh, advance.upto, header)) this.#delivery.spread(segment);
+    const added = this.log.append(fresh, upto, header);
+    // Others first: it takes them longer.
+    this.#owner.onNews(this, { prev: lastEvent, upto, events: fresh, header });
+    for (const segment of added) this.#delivery.spread(segment);
     if (fresh.length > 0) this.#bound();
     this.#owner.onAdvanced(this, fresh.length);
   }
