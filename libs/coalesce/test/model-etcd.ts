@@ -48,6 +48,7 @@ export class ModelEtcd {
   head = 1n;
   compactRevision = 0n;
   clusterId = 7n;
+  raftTerm = 2n;
   readonly members: ModelMember[];
   readonly streams: Set<ModelStream> = new Set();
   readonly chance: Chance;
@@ -158,6 +159,11 @@ export class ModelStream implements StreamPort {
     return this.#watches.size;
   }
 
+  /** What is watched on it. */
+  get ranges(): readonly KeyRange[] {
+    return [...this.#watches.values()].map(({ range }) => range);
+  }
+
   /** Whether everything there is to say has been said. */
   get isQuiet(): boolean {
     const { applied } = this.#etcd.memberOf(this.member);
@@ -254,7 +260,7 @@ export class ModelStream implements StreamPort {
   }
 
   #say(response: object, revision: bigint): void {
-    const header = { clusterId: this.#etcd.clusterId, memberId: 1n, revision, raftTerm: 2n };
+    const header = { clusterId: this.#etcd.clusterId, memberId: 1n, revision, raftTerm: this.#etcd.raftTerm };
     this.#outbox.push(toBinary(WatchResponseSchema, create(WatchResponseSchema, { header, ...response })));
   }
 }

@@ -565,7 +565,7 @@ export class FeedFabric implements FeedSharing {
   }
 
   #stepIngesting(link: FeedLink, feed: Feed, now: number): void {
-    if (this.wantsPrevKv(feed)) feed.upgrade();
+    if (feed.prevKvBase === undefined && this.wantsPrevKv(feed)) feed.replace({ prevKv: true, via: "etcd" });
     if (feed.isMoving) return;
     const { id, digest } = this.#context;
     for (const party of this.#table.ingestersOf(feed.range, link.token, now)) {
@@ -578,7 +578,7 @@ export class FeedFabric implements FeedSharing {
         : outranks(digest, link.token, party.replica, id);
       if (!yields && !(this.#isDraining && !isWider)) continue;
       this.#context.counters[this.#isDraining ? "handOvers" : "yields"]++;
-      feed.replace({ via: "fabric" });
+      feed.replace({ via: "fabric", prevKv: feed.wantsPrevKv });
       link.movingSince = now;
       return;
     }
@@ -594,14 +594,14 @@ export class FeedFabric implements FeedSharing {
     if (target.isDraining ? rank === 0 : isOurs) {
       if (!target.isDraining) this.#context.counters.handBacks++;
       link.wasFollowing = target.isDraining;
-      feed.replace({ via: "etcd" });
+      feed.replace({ via: "etcd", prevKv: feed.wantsPrevKv || this.wantsPrevKv(feed) });
       link.movingSince = now;
     } else if (this.#findTarget(this.#asRequest(feed))?.feed !== target.feed && !target.isDraining) {
       // A wider feed is there, for at least as long as it takes to be sure of it.
       const wider = this.#findTarget(this.#asRequest(feed));
       if (wider === undefined || now - wider.since < wideSettleMs || wider.upto < feed.log.head) return;
       if (!contains(wider.range, target.range)) return;
-      feed.replace({ via: "fabric" });
+      feed.replace({ via: "fabric", prevKv: feed.wantsPrevKv });
       link.movingSince = now;
     }
   }

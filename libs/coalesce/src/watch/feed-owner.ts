@@ -29,8 +29,8 @@ export interface FeedOwner {
    */
   confirmHistory(range: KeyRange): Promise<void>;
   onOpened(feed: Feed): void;
-  /** It has another upstream watch now, without a gap. */
-  onSwapped(feed: Feed): void;
+  /** It has another upstream watch now, without a gap; or wants another. */
+  onChanged(feed: Feed): void;
   /** Before `onAdvanced`, if something new is known: all events in (prev, upto]. */
   onNews(feed: Feed, advance: FeedAdvance): void;
   /** Whether somebody outside this process needs previous values of the feed. */

@@ -21,6 +21,8 @@ export class Feed {
   readonly #members: Membership;
   readonly #delivery: Delivery;
   readonly #supply: Supply;
+  /** Previous values are wanted by somebody who does not hang on it yet. */
+  #missesPrevKv = false;
   #isCatchUp: boolean;
 
   constructor(owner: FeedOwner, options: FeedOptions) {
@@ -91,9 +93,9 @@ export class Feed {
     return this.#supply.watch;
   }
 
-  /** Whether somebody here needs previous values. */
+  /** Whether somebody here needs previous values: a watcher of its own, or one who waits for them elsewhere. */
   get wantsPrevKv(): boolean {
-    return this.#members.wantsPrevKv;
+    return this.#members.wantsPrevKv || this.#missesPrevKv;
   }
 
   get member(): string | undefined {
@@ -193,12 +195,16 @@ export class Feed {
    * now and then: a move may be abandoned.
    */
   upgrade(): void {
-    if (this.prevKvBase === undefined) this.replace({ prevKv: true });
+    if (this.prevKvBase !== undefined) return;
+    this.#setMissesPrevKv(true);
+    // Whoever has the watch is told that they are wanted, and has them soon.
+    this.replace(this.via === "fabric" ? { prevKv: true, via: "fabric" } : { prevKv: true });
   }
 
   /** Stops asking for previous values, if nobody here wants them. */
   downgrade(): void {
-    if (this.prevKvBase !== undefined && !this.#isPrevKvWanted) this.replace({ prevKv: false });
+    this.#setMissesPrevKv(false);
+    if (this.prevKvBase !== undefined && !this.#needsPrevKv(this.via)) this.replace({ prevKv: false });
   }
 
   /** Gives up the upstream watch it has, which says nothing more, for another. */
@@ -226,21 +232,25 @@ export class Feed {
       get isCatchUp() {
         return feed.#isCatchUp;
       },
-      get wantsPrevKv() {
-        return feed.#isPrevKvWanted;
-      },
+      needsPrevKv: (via) => this.#needsPrevKv(via),
       onOpened: () => owner.onOpened(this),
       onAdvance: (advance, header) => this.#advance(advance, header),
       onProgressed: () => owner.onProgressed(this),
-      onSwapped: () => owner.onSwapped(this),
+      onSwapped: () => owner.onChanged(this),
       onLost: (code, message) => owner.onLost(this, code, message),
       onResumed: () => owner.onResumed(),
       onEnd: (end) => this.end(end),
     };
   }
 
-  get #isPrevKvWanted(): boolean {
-    return this.#members.wantsPrevKv || this.#owner.wantsPrevKv(this);
+  #setMissesPrevKv(misses: boolean): void {
+    if (this.#missesPrevKv === misses) return;
+    this.#missesPrevKv = misses;
+    this.#owner.onChanged(this);
+  }
+
+  #needsPrevKv(via: Via | undefined): boolean {
+    return this.wantsPrevKv || (via === "etcd" && this.#owner.wantsPrevKv(this));
   }
 
   #advance(advance: Advance, header: HeaderView): void {

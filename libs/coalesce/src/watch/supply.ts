@@ -34,8 +34,8 @@ export interface SupplyPort {
   readonly head: bigint;
   /** Whether it is behind, with a stream of its own. */
   readonly isCatchUp: boolean;
-  /** Whether some watcher needs previous values. */
-  readonly wantsPrevKv: boolean;
+  /** Whether a watch from there has to bring previous values: for a watcher here, or for others who live on it. */
+  needsPrevKv(via: Via): boolean;
   onOpened(): void;
   onAdvance(advance: Advance, header: HeaderView): void;
   /** A progress answer came, after its `onAdvance` if it said anything new. */
@@ -240,7 +240,7 @@ export class Supply {
 
   #swap(next: FeedUpstream, advance: Advance | undefined, header: HeaderView | undefined): void {
     const { upstream: old } = this.#upstreams();
-    if (!next.prevKv && this.#port.wantsPrevKv && old !== undefined) {
+    if (!next.prevKv && this.#port.needsPrevKv(next.watch.via) && old !== undefined) {
       // Somebody came meanwhile who wants what it does not bring.
       next.cancel();
       this.#state = { t: "live", upstream: old, next: undefined };

@@ -186,7 +186,7 @@ export class WatchHub {
         this.#openings.settle(feed, undefined);
         sharing?.onChanged(feed);
       },
-      onSwapped: (feed) => sharing?.onChanged(feed),
+      onChanged: (feed) => sharing?.onChanged(feed),
       onNews: (feed, advance) => sharing?.onAdvanced(feed, advance),
       wantsPrevKv: (feed) => sharing?.wantsPrevKv(feed) === true,
       onShared: (more) => {
@@ -195,7 +195,10 @@ export class WatchHub {
       onAdvanced: (feed, events) => {
         this.counters.eventsIn += events;
         this.history.saw(feed.log.head);
-        if (feed.isCatchUp) this.#reattach(this.#registry.join(feed));
+        if (feed.isCatchUp) {
+          this.#reattach(this.#registry.join(feed));
+          if (!feed.isCatchUp) sharing?.onChanged(feed);
+        }
         this.#tellProgress(feed);
       },
       onProgressed: (feed) => {
