@@ -70,6 +70,7 @@ export class UpstreamStreams implements StreamOpener {
         isOver = true;
         call.cancel();
       },
+      acceptsCluster: (clusterId) => this.#balancer.acceptsCluster(clusterId),
       askGates: () => askGates(upstream, this.#metadata),
     };
   }
