@@ -6,7 +6,7 @@ import type { EndpointSource } from "../endpoint-set.ts";
 import type { EndpointHealth } from "../health/endpoint-health.ts";
 import type { MemberStatus, ProbeResult } from "../health/probe.ts";
 import { Picker } from "../picker.ts";
-import { ClusterPin } from "./cluster-pin.ts";
+import { type ClusterAnswer, ClusterPin } from "./cluster-pin.ts";
 import { probeStatus } from "./status-probe.ts";
 import type { ChannelUse, Upstream } from "./upstream.ts";
 
@@ -130,9 +130,20 @@ export class ChannelBalancer implements AsyncDisposable {
     return this.#guarded.has(upstream);
   }
 
-  /** Whether what this cluster says may be believed: it is the one that is followed, or none was chosen yet, or it has no id. */
-  acceptsCluster(clusterId: bigint): boolean {
+  /**
+   * An answer of this endpoint named a cluster. With auth on nothing else may tell it.
+   * @returns whether the answer may be believed: it is of the cluster that is followed, or names none
+   */
+  heard({ endpoint }: Upstream, clusterId: bigint): boolean {
+    const key = endpointKey(endpoint);
+    if (clusterId !== 0n && this.#upstreams.has(key) && this.#pin.answerOf(key) !== clusterId)
+      this.#noteCluster(key, clusterId);
     return this.#pin.accepts(clusterId);
+  }
+
+  /** Whether it is not known which cluster is at the other end, so that an answer that names one should be `heard`. */
+  isUntold({ endpoint }: Upstream): boolean {
+    return typeof this.#pin.answerOf(endpointKey(endpoint)) !== "bigint";
   }
 
   /** Calls when another cluster has taken the place of the one before: whatever is remembered of that is void. */
@@ -199,9 +210,16 @@ export class ChannelBalancer implements AsyncDisposable {
 
   #judgeCluster(upstream: Upstream, result: ProbeResult): void {
     const key = endpointKey(upstream.endpoint);
-    const before = this.#foreign();
-    this.#pin.saw(key, clusterOf(result), new Set(this.#upstreams.keys()));
+    const told = clusterOf(result);
+    // Who does not tell is who it was, for as long as its connections stand.
+    const known = this.#pin.answerOf(key);
+    this.#noteCluster(key, told === "untold" && typeof known === "bigint" ? known : told);
     if (this.#pin.isForeign(key)) this.#members.delete(upstream);
+  }
+
+  #noteCluster(key: string, answer: ClusterAnswer): void {
+    const before = this.#foreign();
+    this.#pin.saw(key, answer, new Set(this.#upstreams.keys()));
     // One answer may be a verdict on others, who hear nothing of it until they are looked at.
     if (before !== this.#foreign()) this.#rank();
   }
@@ -257,7 +275,10 @@ export class ChannelBalancer implements AsyncDisposable {
     const onState = (state: ChannelState): void => {
       if (state.t === "transientFailure") this.#pool.reportUnreachable(endpoint, state.message);
       // Whoever took the connection may be another than before.
-      else if (state.t === "ready") this.#pool.recheck(endpoint);
+      else if (state.t === "ready") {
+        this.#pin.forget(endpointKey(endpoint));
+        this.#pool.recheck(endpoint);
+      }
     };
     const calls = createChannel(endpoint, "calls", onState);
     const streams = createChannel(endpoint, "streams", onState);
@@ -288,10 +309,10 @@ export class ChannelBalancer implements AsyncDisposable {
 }
 
 /** A member that has no leader, or is a learner, is of no use, and of its cluster all the same. */
-function clusterOf(result: ProbeResult): bigint | undefined {
+function clusterOf(result: ProbeResult): ClusterAnswer {
   switch (result.t) {
     case "alive":
-      return result.member?.clusterId;
+      return result.member?.clusterId ?? "untold";
     case "unreachable":
       return result.clusterId;
     case "silent":

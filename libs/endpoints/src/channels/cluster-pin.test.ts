@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../manual-clock.ts";
-import { ClusterPin, repinAfterMs } from "./cluster-pin.ts";
+import { type ClusterAnswer, ClusterPin, repinAfterMs } from "./cluster-pin.ts";
 
 const all: ReadonlySet<string> = new Set(["a", "b", "c"]);
 const [ours, theirs, third] = [1n, 2n, 3n];
@@ -8,7 +8,7 @@ const [ours, theirs, third] = [1n, 2n, 3n];
 function createPin(): {
   pin: ClusterPin<string>;
   clock: ManualClock;
-  say: (answers: Record<string, bigint | undefined>) => void;
+  say: (answers: Record<string, ClusterAnswer>) => void;
   looks: () => number;
   repinned: [bigint, bigint][];
 } {
@@ -20,7 +20,7 @@ function createPin(): {
     lookAgain: () => void looks++,
     onRepinned: (id, before) => void repinned.push([id, before]),
   });
-  const say = (answers: Record<string, bigint | undefined>): void => {
+  const say = (answers: Record<string, ClusterAnswer>): void => {
     for (const [endpoint, id] of Object.entries(answers)) pin.saw(endpoint, id, all);
   };
   return { pin, clock, say, looks: () => looks, repinned };
@@ -106,6 +106,23 @@ describe("rule 32: the cluster that is believed in", () => {
     say({ a: theirs, b: theirs, c: theirs });
     expect(pin.clusterId).toBe(ours);
     await clock.advance(2);
+    say({ a: theirs });
+    expect(pin.clusterId).toBe(theirs);
+  });
+
+  it("waits for those who do not tell: one stray answer decides nothing, and they may be of the one that seems gone", async () => {
+    const { pin, clock, say } = createPin();
+    say({ a: "untold", b: "untold", c: theirs });
+    expect(pin.clusterId).toBeUndefined();
+    say({ a: ours });
+    say({ b: ours }); // as answers to calls are heard
+    expect(pin.clusterId).toBe(ours);
+    pin.forget("a"); // another connection
+    pin.forget("b");
+    say({ a: "untold", b: undefined });
+    await clock.advance(2 * repinAfterMs);
+    say({ c: theirs });
+    expect(pin.clusterId).toBe(ours);
     say({ a: theirs });
     expect(pin.clusterId).toBe(theirs);
   });

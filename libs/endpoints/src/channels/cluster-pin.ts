@@ -3,6 +3,9 @@ import type { Clock, Timer } from "@etcd-edge/runtime";
 /** So long nobody of the pinned cluster must have answered before another one is taken for its successor (rule 32). */
 export const repinAfterMs = 30_000;
 
+/** What a look at an endpoint said of its cluster: which one, that it does not tell (auth on, or a proxy), or nothing at all. */
+export type ClusterAnswer = bigint | "untold" | undefined;
+
 /** What a pin needs of whoever looks at the endpoints. */
 export interface ClusterPinPort {
   readonly clock: Clock;
@@ -29,8 +32,8 @@ type PinState =
  */
 export class ClusterPin<E> implements Disposable {
   readonly #port: ClusterPinPort;
-  /** What each endpoint said when it was last looked at; nothing for one that did not say. */
-  readonly #answers = new Map<E, bigint | undefined>();
+  /** What each endpoint said when it was last looked at. */
+  readonly #answers = new Map<E, ClusterAnswer>();
   #state: PinState = { t: "choosing" };
 
   constructor(port: ClusterPinPort) {
@@ -42,21 +45,31 @@ export class ClusterPin<E> implements Disposable {
     return this.#state.t === "pinned" ? this.#state.clusterId : undefined;
   }
 
+  /** What an endpoint last said. */
+  answerOf(endpoint: E): ClusterAnswer {
+    return this.#answers.get(endpoint);
+  }
+
+  /** Whoever is at the other end of an endpoint's connections may be another now. */
+  forget(endpoint: E): void {
+    this.#answers.delete(endpoint);
+  }
+
   /**
    * Takes the result of a look at an endpoint.
-   * @param clusterId nothing where it gave no answer, or one that names no cluster (another proxy, a refusal)
    * @param all every endpoint of the set, those that were never looked at included
    */
-  saw(endpoint: E, clusterId: bigint | undefined, all: ReadonlySet<E>): void {
-    this.#answers.set(endpoint, clusterId === 0n ? undefined : clusterId);
+  saw(endpoint: E, answer: ClusterAnswer, all: ReadonlySet<E>): void {
+    this.#answers.set(endpoint, answer === 0n ? "untold" : answer);
     for (const known of [...this.#answers.keys()]) if (!all.has(known)) this.#answers.delete(known);
     if (this.#state.t === "choosing") this.#choose(all);
-    else this.#confirm(this.#state, clusterId);
+    else this.#confirm(this.#state, answer);
   }
 
   /** Whether what it last said belongs to another cluster than the one that is believed in. */
   isForeign(endpoint: E): boolean {
-    return !this.accepts(this.#answers.get(endpoint) ?? 0n);
+    const answer = this.#answers.get(endpoint);
+    return typeof answer === "bigint" && !this.accepts(answer);
   }
 
   /** Whether an answer of this cluster may be believed. 0, which names none, always is. */
@@ -73,10 +86,13 @@ export class ClusterPin<E> implements Disposable {
     const favourite = this.#favourite();
     if (favourite === undefined) return;
     const isMajority = 2 * this.#count(favourite) > all.size;
-    if (isMajority || [...all].every((endpoint) => this.#answers.has(endpoint))) this.#pin(favourite);
+    const isToldByAll = [...all].every(
+      (one) => this.#answers.has(one) && this.#answers.get(one) !== "untold",
+    );
+    if (isMajority || isToldByAll) this.#pin(favourite);
   }
 
-  #confirm(state: PinState & { t: "pinned" }, named: bigint | undefined): void {
+  #confirm(state: PinState & { t: "pinned" }, named: ClusterAnswer): void {
     const { clock } = this.#port;
     if (named === state.clusterId) {
       state.seenAtMs = clock.nowMs();
@@ -106,7 +122,7 @@ export class ClusterPin<E> implements Disposable {
   #favourite(): bigint | undefined {
     let best: bigint | undefined;
     for (const id of this.#answers.values()) {
-      if (id !== undefined && (best === undefined || this.#count(id) > this.#count(best))) best = id;
+      if (typeof id === "bigint" && (best === undefined || this.#count(id) > this.#count(best))) best = id;
     }
     return best;
   }
@@ -117,11 +133,11 @@ export class ClusterPin<E> implements Disposable {
     return count;
   }
 
-  /** The cluster that all who name one agree on. */
+  /** The cluster that all who answer agree on. Who does not tell may be of any. */
   #onlyOne(): bigint | undefined {
     const named = new Set(this.#answers.values());
     named.delete(undefined);
     const [only] = named;
-    return named.size === 1 ? only : undefined;
+    return named.size === 1 && typeof only === "bigint" ? only : undefined;
   }
 }
