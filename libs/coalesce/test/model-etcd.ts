@@ -132,6 +132,10 @@ export class ModelStream implements StreamPort {
     this.#sink = sink;
   }
 
+  acceptsCluster(): boolean {
+    return true;
+  }
+
   askGates(): Promise<VersionGates> {
     return Promise.resolve(gatesOf(this.#etcd.version));
   }
