@@ -36,6 +36,7 @@ import {
 } from "@etcd-edge/watching";
 import { exposeAdmissions } from "./admission/admission-metrics.ts";
 import { Admissions } from "./admission/admissions.ts";
+import { joinFabric } from "./fabric/join-fabric.ts";
 import { startProfiles } from "./http/profiles.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createSelfCheck } from "./http/self-check.ts";
@@ -151,6 +152,9 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
+  const metrics = createMetrics("grpc-proxy");
+  const fabric = await joinFabric(config, { balancer, logger, metrics });
+  if (fabric !== undefined) undo.use(fabric);
   const watches = undo.use(
     new WatchService({
       balancer,
@@ -161,8 +165,10 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         if (event.t === "historyReplaced") floors?.forget();
         logHubEvent(event, logger);
       },
+      share: fabric?.share,
     }),
   );
+  fabric?.attach(watches);
   balancer.onRepinned(() => {
     floors?.forget();
     watches.repin();
@@ -191,7 +197,6 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       })
     : undefined;
   const calls = createCallCounters();
-  const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
@@ -278,6 +283,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       readiness.startDraining();
       await registry[Symbol.asyncDispose](); // before the GOAWAY: who looks for another proxy must not find this one
       http.closeIdleConnections();
+      await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();
       deadline.addEventListener("abort", () => server.destroy(), { once: true });
       await server.close(config.shutdownGracePeriod);

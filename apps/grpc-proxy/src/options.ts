@@ -1,3 +1,4 @@
+import { fabricOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
   commonOptions,
@@ -314,6 +315,14 @@ export const options = {
     check: (value) => (value > 0 ? undefined : "--max-queue-wait must be positive"),
   }),
   ...watchOptions,
+  ...fabricOptions,
+  fabricReopenRate: uintOption({
+    flag: "fabric-reopen-rate",
+    default: 500,
+    doc: "watches that are opened at etcd in a second because another replica or NATS was lost; the others wait their turn",
+    since: "edge",
+    check: (value) => (value > 0 ? undefined : "--fabric-reopen-rate must be positive"),
+  }),
 };
 
 export type Config = OptionValues<typeof options>;

@@ -60,7 +60,7 @@ export { FeedSpread } from "./watch/feed-spread.ts";
 export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
-export type { FeedSharing, HubPort } from "./watch/sharing.ts";
+export type { FeedSharing, FeedSharingView, HubPort } from "./watch/sharing.ts";
 export { TimeLimit } from "./watch/time-limit.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";

@@ -39,7 +39,12 @@ class Fleet {
     const name = `r${this.#made++}`;
     // Small enough that some revisions are announced and not sent.
     const maxPayloadBytes = this.#chance.int(2) === 0 ? 6_000 : 1 << 20;
-    const replica = new ModelReplica(name, { chance: this.#chance, etcd: this.etcd, bus: this.bus, maxPayloadBytes });
+    const replica = new ModelReplica(name, {
+      chance: this.#chance,
+      etcd: this.etcd,
+      bus: this.bus,
+      maxPayloadBytes,
+    });
     replica.openSession();
     this.replicas.push(replica);
   }
@@ -54,7 +59,8 @@ class Fleet {
 
   /** A quiet beginning: everybody watches something, and knows of the others. */
   async begin(): Promise<void> {
-    for (const { open } of this.replicas) for (const one of open) for (let i = 0; i < 3; i++) this.#createWatch(one);
+    for (const { open } of this.replicas)
+      for (const one of open) for (let i = 0; i < 3; i++) this.#createWatch(one);
     for (let i = 0; i < 8; i++) {
       await this.flow();
       await this.#pass(250);
@@ -79,7 +85,9 @@ class Fleet {
       case 0:
       case 1:
       case 2: {
-        const touched = [...new Set(Array.from({ length: 1 + chance.int(3) }, () => this.#pick(keys) ?? "a"))];
+        const touched = [
+          ...new Set(Array.from({ length: 1 + chance.int(3) }, () => this.#pick(keys) ?? "a")),
+        ];
         const size = chance.int(30) === 0 ? 5_000 : 60;
         etcd.commit(
           touched.map((key) => ({
@@ -160,7 +168,8 @@ class Fleet {
         else if (chance.int(20) === 0) replica.pause(true);
         else if (chance.int(10) === 0) this.#pick(this.alive)?.pause(false);
         else if (chance.int(25) === 0 && this.alive.length < 4) this.start();
-        else if (chance.int(40) === 0) void replica.fabric.drain().then(() => replica.isAlive && replica.kill());
+        else if (chance.int(40) === 0)
+          void replica.fabric.drain().then(() => replica.isAlive && replica.kill());
         break;
     }
     if (chance.int(3) === 0) await settle();
@@ -274,14 +283,15 @@ class Fleet {
   /** Who does what, for a test that fails. */
   explain(): string {
     return this.alive
-      .flatMap(({ name, hub, sharing, fabric }) =>
-        [`${name} ${JSON.stringify(fabric.counters)} ${[...fabric.roster.replicas()].map(({ id }) => id)}`, ...[...hub.feeds()].map((feed) => {
+      .flatMap(({ name, hub, sharing, fabric }) => [
+        `${name} ${JSON.stringify(fabric.counters)} ${[...fabric.roster.replicas()].map(({ id }) => id)}`,
+        ...[...hub.feeds()].map((feed) => {
           const { role, of, followers } = sharing?.describe(feed) ?? { role: "alone", of: "", followers: 0 };
           const prev = feed.wantsPrevKv ? ` prev ${feed.prevKvBase}` : "";
           const kind = `${feed.isCatchUp ? "catch-up " : ""}${feed.isMoving ? "moving " : ""}${feed.state}`;
           return `${name} ${rangeId(feed.range)} ${kind} ${role} ${of ?? ""} ${feed.log.base}..${feed.log.head}${prev} followers ${followers} of ${sharing?.state} ${sharing?.peers}`;
-        })],
-      )
+        }),
+      ])
       .join("\n");
   }
 
@@ -294,33 +304,35 @@ const runs = Number(process.env["FABRIC_MODEL_RUNS"] ?? 40);
 const firstSeed = Number(process.env["FABRIC_MODEL_SEED"] ?? 1);
 
 describe("replicas that share feeds, against a model of etcd's history", () => {
-  it.each(["3.4.23", "3.5.30"])("lose, repeat and reorder nothing before %s, whatever happens", async (version) => {
-    let events = 0;
-    let frames = 0;
-    const totals: Record<string, number> = {};
-    for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
-      const fleet = new Fleet(seeded(seed), version);
-      try {
-        await fleet.begin();
-        for (let i = 0; i < 700; i++) await fleet.step();
-        await fleet.heal(25);
-        fleet.check();
-        // Each of them once, whoever wants it (rule 26).
-        for (const [range, count] of fleet.watchesAtEtcd) expect(count, `watches of ${range}\n${fleet.explain()}`).toBe(1);
-        for (const { sessions, fabric } of fleet.replicas) {
-          frames += fabric.counters.framesIn;
-          for (const [name, count] of Object.entries(fabric.counters)) totals[name] = (totals[name] ?? 0) + count;
-          for (const { client } of sessions)
-            for (const { events: got } of [...client.watches.values(), ...client.over]) events += got.length;
+  it.each(["3.4.23", "3.5.30"])(
+    "lose, repeat and reorder nothing before %s, whatever happens",
+    async (version) => {
+      let events = 0;
+      let frames = 0;
+      for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+        const fleet = new Fleet(seeded(seed), version);
+        try {
+          await fleet.begin();
+          for (let i = 0; i < 700; i++) await fleet.step();
+          await fleet.heal(25);
+          fleet.check();
+          // Each of them once, whoever wants it (rule 26).
+          for (const [range, count] of fleet.watchesAtEtcd)
+            expect(count, `watches of ${range}\n${fleet.explain()}`).toBe(1);
+          for (const { sessions, fabric } of fleet.replicas) {
+            frames += fabric.counters.framesIn;
+            for (const { client } of sessions)
+              for (const { events: got } of [...client.watches.values(), ...client.over])
+                events += got.length;
+          }
+        } catch (error) {
+          throw new Error(`seed ${seed}, etcd ${version}`, { cause: error });
+        } finally {
+          fleet.close();
         }
-      } catch (error) {
-        throw new Error(`seed ${seed}, etcd ${version}`, { cause: error });
-      } finally {
-        fleet.close();
       }
-    }
-    if (process.env["FABRIC_MODEL_STATS"]) console.log(events, JSON.stringify(totals));
-    expect(events, "events that were checked").toBeGreaterThan(runs * 10);
-    expect(frames, "frames that were followed").toBeGreaterThan(runs);
-  });
+      expect(events, "events that were checked").toBeGreaterThan(runs * 10);
+      expect(frames, "frames that were followed").toBeGreaterThan(runs);
+    },
+  );
 });

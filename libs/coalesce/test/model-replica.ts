@@ -55,7 +55,10 @@ export class ModelReplica {
   isPaused = false;
   readonly #context: SessionContext;
 
-  constructor(name: string, world: { chance: Chance; etcd: ModelEtcd; bus: ScriptedBus; maxPayloadBytes?: number }) {
+  constructor(
+    name: string,
+    world: { chance: Chance; etcd: ModelEtcd; bus: ScriptedBus; maxPayloadBytes?: number },
+  ) {
     const { chance, etcd, bus } = world;
     this.name = name;
     this.etcd = etcd;

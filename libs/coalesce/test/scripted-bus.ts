@@ -138,7 +138,8 @@ export class ScriptedBusEnd implements FabricBus {
   }
 
   arrive(channel: string, data: Uint8Array): void {
-    for (const one of [...this.#subscriptions]) if (one.isInForce && one.channel === channel) one.onMessage(data);
+    for (const one of [...this.#subscriptions])
+      if (one.isInForce && one.channel === channel) one.onMessage(data);
   }
 
   /** The process is gone. */

@@ -1,9 +1,11 @@
 import {
   type Feed,
+  type FeedSharing,
   FeedSpread,
   gatesOf,
   type HubCounters,
   type HubEvent,
+  type HubPort,
   LogBudget,
   type SessionContext,
   type SessionCounters,
@@ -35,6 +37,8 @@ export interface WatchServiceOptions {
   /** A stream that has not been read for this long while there was something for it is ended; 0 for never. */
   readonly stallTimeoutMs: number;
   readonly onEvent: (event: HubEvent) => void;
+  /** Shares the feeds of an identity scope with other replicas; nothing where it is not shared. */
+  readonly share?: ((scope: string, hub: HubPort) => FeedSharing | undefined) | undefined;
 }
 
 /** Who opens a stream of watches. */
@@ -121,6 +125,35 @@ export class WatchService implements Disposable {
     return count;
   }
 
+  /** Everything below this is compacted, as etcd has said to any of the scopes. */
+  get compactRevision(): bigint {
+    let highest = 0n;
+    for (const { hub } of this.#scopes.values())
+      if (hub.compactRevision > highest) highest = hub.compactRevision;
+    return highest;
+  }
+
+  /** Counts that other replicas and status pages are told. */
+  stats(): ReadonlyMap<string, number> {
+    let ingesting = 0;
+    let following = 0;
+    for (const { via } of this.feeds()) {
+      if (via === "etcd") ingesting++;
+      else if (via === "fabric") following++;
+    }
+    let streams = 0;
+    for (const { sessions } of this.#scopes.values()) streams += sessions.size;
+    return new Map([
+      ["scopes", this.#scopes.size],
+      ["streams", streams],
+      ["watches", this.total.watches],
+      ["watchers-coalescing", this.sharing().watchersCoalescing],
+      ["feeds-ingesting", ingesting],
+      ["feeds-following", following],
+      ["log-bytes", this.budget.totalBytes],
+    ]);
+  }
+
   /** How much is shared now, and was. */
   sharing(): { readonly watchersCoalescing: number; readonly eventsCoalescing: number } {
     let watchersCoalescing = 0;
@@ -179,7 +212,7 @@ export class WatchService implements Disposable {
   #scopeOf({ scope: key, credential }: WatchIdentity): Scope {
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
-    const { balancer, findTransform, clock, limits, onEvent } = this.#options;
+    const { balancer, findTransform, clock, limits, onEvent, share } = this.#options;
     const pool = new UpstreamPool(new UpstreamStreams(balancer, credential, findTransform(watchPath)));
     const reads = new QuorumReads({ balancer, credential, findTransform });
     const hub = new WatchHub({
@@ -191,6 +224,7 @@ export class WatchService implements Disposable {
       clock,
       budget: this.budget,
       onEvent,
+      createSharing: (port) => share?.(key, port),
     });
     const context: SessionContext = {
       hub,

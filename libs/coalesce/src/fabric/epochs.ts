@@ -129,8 +129,10 @@ function isBetter(a: HistoryRecord, b: HistoryRecord): boolean {
 }
 
 function highest(a: HistoryRecord, b: HistoryRecord): Pick<HistoryRecord, "revision" | "raftTerm"> {
-  return {
-    revision: a.revision > b.revision ? a.revision : b.revision,
-    raftTerm: a.raftTerm > b.raftTerm ? a.raftTerm : b.raftTerm,
-  };
+  return { revision: later(a.revision, b.revision), raftTerm: later(a.raftTerm, b.raftTerm) };
+}
+
+function later(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
 }

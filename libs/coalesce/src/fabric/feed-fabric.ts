@@ -15,7 +15,7 @@ import type { Clock } from "../ports.ts";
 import { contains, type KeyRange, rangeId, toKeyRange, toRangeFields } from "../range/key-range.ts";
 import type { UpstreamWatch, UpstreamWatchRequest, UpstreamWatchSink } from "../upstream/upstream-watch.ts";
 import type { Feed } from "../watch/feed.ts";
-import type { FeedAdvance, FeedSharing, HubPort } from "../watch/sharing.ts";
+import type { FeedAdvance, FeedSharing, FeedSharingView, HubPort } from "../watch/sharing.ts";
 import { answerBacklog } from "./backlog.ts";
 import { BeatSheet } from "./beat-sheet.ts";
 import type { CreateBudget } from "./create-budget.ts";
@@ -120,11 +120,7 @@ export class FeedFabric implements FeedSharing {
   }
 
   /** What a feed does here, and whom it lives on. */
-  describe(feed: Feed): {
-    readonly role: string;
-    readonly of: string | undefined;
-    readonly followers: number;
-  } {
+  describe(feed: Feed): FeedSharingView {
     const follower = followerOf(feed);
     const isAtEtcd = feed.via === "etcd";
     return {
@@ -192,6 +188,18 @@ export class FeedFabric implements FeedSharing {
     for (const { wantsPrevKv } of this.#table.partiesOf(token)) if (wantsPrevKv) return true;
     for (const { wantsPrevKv } of this.#table.followersOf(token)) if (wantsPrevKv) return true;
     return false;
+  }
+
+  get compactRevision(): bigint {
+    const { epochs, roster } = this.#context;
+    const { clusterId } = this.#hub;
+    const ours = clusterId === undefined ? undefined : epochs.recordOf(clusterId);
+    let floor = 0n;
+    for (const { record, compactRevision } of roster.replicas()) {
+      const isOurs = record?.clusterId === clusterId && record?.epoch.id === ours?.epoch.id;
+      if (isOurs && compactRevision > floor) floor = compactRevision;
+    }
+    return floor;
   }
 
   close(): void {

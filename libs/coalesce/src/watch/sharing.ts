@@ -27,7 +27,21 @@ export interface FeedSharing extends WatchSource {
   onReplaced(header: HeaderView): void;
   /** Whether somebody elsewhere needs previous values of a feed. */
   wantsPrevKv(feed: Feed): boolean;
+  /** Everything below this is compacted, as others were told by etcd; 0 where they were told nothing. */
+  readonly compactRevision: bigint;
+  /** What a feed does here, for people. */
+  describe(feed: Feed): FeedSharingView;
   close(): void;
+}
+
+/** What a feed does among others. */
+export interface FeedSharingView {
+  /** Whether this process watches at etcd, or lives on another's frames. */
+  readonly role: "ingesting" | "following";
+  /** The replica it lives on. */
+  readonly of: string | undefined;
+  /** How many feeds of other replicas live on it. */
+  readonly followers: number;
 }
 
 /** What a scope needs of its hub. */

@@ -32,7 +32,7 @@ export interface WatchHubOptions {
   readonly budget: LogBudget;
   readonly onEvent?: (event: HubEvent) => void;
   /** Shares the feeds with hubs of the same scope elsewhere. */
-  readonly createSharing?: ((hub: HubPort) => FeedSharing) | undefined;
+  readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
 
 const askAgainMs = 250;
@@ -61,6 +61,7 @@ export class WatchHub {
   readonly #sharing: FeedSharing | undefined;
   readonly #owner: FeedOwner;
   #isClosed = false;
+  #compactRevision = 0n;
   readonly #progressListeners = new Set<(feed: Feed) => void>();
   /** Feeds lost to `etcdserver: no leader`, by member, since a member last took a feed. */
   readonly #leaderless = new Set<string>();
@@ -139,7 +140,26 @@ export class WatchHub {
 
   /** Finds a feed for a watcher that hangs on none, at its position. */
   attach(watcher: Watcher): void {
-    this.#registry.attach(watcher);
+    const floor = this.#floor;
+    // Known to be gone: etcd need not be asked again by everybody.
+    const isGone = watcher.position + 1n < floor && !this.#registry.mainOf(watcher.range)?.canHold(watcher);
+    if (isGone) watcher.stream.cancelCompacted(watcher, floor);
+    else this.#registry.attach(watcher);
+  }
+
+  /** Everything below this is compacted, as etcd has said to this process; 0 before it has. */
+  get compactRevision(): bigint {
+    return this.#compactRevision;
+  }
+
+  /** Who shares the feeds with other replicas, if they are shared. */
+  get sharing(): FeedSharing | undefined {
+    return this.#sharing;
+  }
+
+  get #floor(): bigint {
+    const others = this.#sharing?.compactRevision ?? 0n;
+    return others > this.#compactRevision ? others : this.#compactRevision;
   }
 
   /** Lets a watcher go for good. */
@@ -252,6 +272,8 @@ export class WatchHub {
   }
 
   #onEnded(feed: Feed, end: FeedEnd): void {
+    if (end.t === "compacted" && end.compactRevision > this.#compactRevision)
+      this.#compactRevision = end.compactRevision;
     const queued = this.#registry.remove(feed);
     this.#sharing?.onEnded(feed);
     this.#report({ t: "feedClosed", range: feed.range, isCatchUp: feed.isCatchUp });
@@ -299,6 +321,7 @@ export class WatchHub {
   }
 
   #onReplaced(revision: bigint): void {
+    this.#compactRevision = 0n;
     this.#liveness.forget();
     this.#report({ t: "historyReplaced", revision, epoch: this.history.epoch });
     for (const feed of [...this.feeds()]) feed.end({ t: "replaced", compactRevision: revision });

@@ -1,0 +1,32 @@
+import { ProbeError } from "@etcd-edge/coalesce";
+import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { findNoTransform } from "./message-transform.ts";
+import { QuorumReads } from "./quorum-reads.ts";
+
+/** etcd's answer to somebody who shows no credential, while auth is on. */
+const nobody = "etcdserver: user name is empty";
+const timeoutMs = 2_000;
+const smallestKey = { t: "point", key: Uint8Array.of(0) } as const;
+
+/**
+ * Asks etcd whether auth is on, as somebody without a credential.
+ * @returns nothing where nobody answers within two seconds
+ */
+export async function isAuthEnabled(balancer: ChannelBalancer): Promise<boolean | undefined> {
+  const reads = new QuorumReads({
+    balancer,
+    credential: () => undefined,
+    findTransform: findNoTransform,
+  });
+  const timeout = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => timeout.resolve(undefined), timeoutMs);
+  try {
+    const asked = reads.probe([smallestKey]).then(
+      () => false,
+      (error: unknown) => (error instanceof ProbeError && error.message.includes(nobody) ? true : undefined),
+    );
+    return await Promise.race([asked, timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
