@@ -1,5 +1,6 @@
 import { ProbeError } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import type { HeaderView } from "@etcd-edge/proto";
 import { findNoTransform } from "./message-transform.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 
@@ -8,20 +9,21 @@ const nobody = "etcdserver: user name is empty";
 const timeoutMs = 2_000;
 const smallestKey = { t: "point", key: Uint8Array.of(0) } as const;
 
+/** Asks a quorum for the revision of the store, as somebody without a credential. @throws ProbeError */
+export function probeAsNobody(balancer: ChannelBalancer): Promise<HeaderView> {
+  const options = { balancer, credential: () => undefined, findTransform: findNoTransform };
+  return new QuorumReads(options).probe([smallestKey]);
+}
+
 /**
- * Asks etcd whether auth is on, as somebody without a credential.
+ * Asks etcd whether auth is on.
  * @returns nothing where nobody answers within two seconds
  */
 export async function isAuthEnabled(balancer: ChannelBalancer): Promise<boolean | undefined> {
-  const reads = new QuorumReads({
-    balancer,
-    credential: () => undefined,
-    findTransform: findNoTransform,
-  });
   const timeout = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => timeout.resolve(undefined), timeoutMs);
   try {
-    const asked = reads.probe([smallestKey]).then(
+    const asked = probeAsNobody(balancer).then(
       () => false,
       (error: unknown) => (error instanceof ProbeError && error.message.includes(nobody) ? true : undefined),
     );

@@ -1,4 +1,4 @@
-export { isAuthEnabled } from "./auth-state.ts";
+export { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 export { createExplainWatch } from "./explain-watch.ts";
 export { logHubEvent } from "./hub-log.ts";
 export { type FindMessageTransform, findNoTransform, type MessageTransform } from "./message-transform.ts";

@@ -3,7 +3,7 @@ import type { FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { openBus, startFeedSharing } from "@etcd-edge/fabric";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
-import { isAuthEnabled, type WatchService } from "@etcd-edge/watching";
+import { isAuthEnabled, probeAsNobody, type WatchService } from "@etcd-edge/watching";
 import type { Config } from "../options.ts";
 
 /** This process among the other replicas. Disposing leaves, and closes the bus. */
@@ -60,6 +60,7 @@ export async function joinFabric(
       }),
     }),
   );
+  void sharing.settle(() => probeAsNobody(balancer));
   const owned = undo.move();
   return {
     share: (scope, hub) => sharing.share([scope, config.namespace], scope === "", hub),

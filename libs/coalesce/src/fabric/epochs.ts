@@ -110,6 +110,7 @@ export class Epochs {
           ? { id: this.#newId(), number: best.epoch.number + 1n }
           : best.epoch;
     this.#put({ clusterId, epoch, revision, raftTerm });
+    this.#tell(clusterId, false);
   }
 
   #put(record: HistoryRecord): void {

@@ -1,3 +1,4 @@
+import type { HeaderView } from "@etcd-edge/proto";
 import type { Clock, Timer } from "../ports.ts";
 import type { HubPort } from "../watch/sharing.ts";
 import { CreateBudget, type CreateRate } from "./create-budget.ts";
@@ -92,6 +93,18 @@ export class FabricReplica {
   /** Whether others can be reached. */
   get isConnected(): boolean {
     return this.#options.bus.isConnected;
+  }
+
+  /**
+   * Finds out which history it is, before the first client comes: then replicas that start together agree on a name for it
+   * before they have something to share. Hubs do the same, where `probe` rejects.
+   */
+  async settle(probe: () => Promise<HeaderView>): Promise<void> {
+    try {
+      await this.#epochs.settle((await probe()).clusterId, probe);
+    } catch {
+      // Nobody answers, or not to us.
+    }
   }
 
   /** The scopes that are shared. */

@@ -283,19 +283,20 @@ export class FeedFabric implements FeedSharing {
       listener: { onMessage: (replica, body) => this.#onMessage(replica, body) },
     });
     const limit = new Promise<void>((resolve) => clock.setTimer(joinTimeoutMs, resolve));
-    const done = Promise.race([this.#enter(wire, clusterId), limit]).then(
+    const done = Promise.race([this.#enter(clusterId), limit]).then(
       () => this.#entered(wire),
       () => this.#leave(wire),
     );
     this.#membership = { t: "joining", wire, done };
   }
 
-  async #enter(wire: ScopeWire, clusterId: bigint): Promise<void> {
+  async #enter(clusterId: bigint): Promise<void> {
     const { bus, clock, epochs, roster } = this.#context;
     const [range] = [...this.#links.values()].map((link) => link.range);
     const probe = (): Promise<HeaderView> => this.#hub.probe(range ?? { t: "point", key: Uint8Array.of(0) });
     await Promise.all([epochs.settle(clusterId, probe), bus.flush()]);
-    wire.say({ case: "rollCall", value: {} });
+    // Others who come at the same moment learn of us before either of us decides anything.
+    this.#introduce();
     if (roster.size > 0) await new Promise<void>((resolve) => clock.setTimer(rollCallMs, resolve));
   }
 

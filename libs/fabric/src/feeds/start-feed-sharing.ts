@@ -7,6 +7,7 @@ import {
   type HubPort,
   type ReplicaDescription,
 } from "@etcd-edge/coalesce";
+import type { HeaderView } from "@etcd-edge/proto";
 import type { Clock, Logger, Metrics } from "@etcd-edge/runtime";
 import type { OpenedBus } from "../config/open-bus.ts";
 import { exposeFabric } from "./expose-fabric.ts";
@@ -39,6 +40,8 @@ export type FeedSharingOfReplica = Disposable & {
    * @returns nothing where it is not shared
    */
   share(identity: readonly string[], isAnonymous: boolean, hub: HubPort): FeedFabric | undefined;
+  /** Finds out which history it is before the first client comes, where `probe` gets a quorum's answer. */
+  settle(probe: () => Promise<HeaderView>): Promise<void>;
   /** Others take over what this replica watches at etcd: settles when they have, after two seconds at most. */
   drain(): Promise<void>;
 };
@@ -77,6 +80,7 @@ export function startFeedSharing(options: FeedSharingOptions): FeedSharingOfRepl
       }
       return replica.share(digest(JSON.stringify(identity)), hub);
     },
+    settle: (probe) => replica.settle(probe),
     drain: () => replica.drain(),
     [Symbol.dispose]: () => replica.close(),
   };
