@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type KeyRange, rangeId, toKeyRange } from "../src/range/key-range.ts";
+import { type KeyRange, toKeyRange } from "../src/range/key-range.ts";
 import { settle } from "./fake-clock.ts";
-import { type Chance, ModelEtcd } from "./model-etcd.ts";
-import { askProgress, createWatch, ModelReplica } from "./model-replica.ts";
-import { ScriptedBus } from "./scripted-bus.ts";
+import type { Chance } from "./model-etcd.ts";
+import { ModelFleet } from "./model-fleet.ts";
+import { askProgress, createWatch, type ModelReplica } from "./model-replica.ts";
 import { seeded } from "./seeded.ts";
 
 const keys = ["a", "b", "b\0", "c", "ca", "z"];
@@ -21,40 +21,18 @@ const ranges: readonly KeyRange[] = [
 });
 
 /** Replicas on a bus that does what it likes, in front of an etcd that does. */
-class Fleet {
-  readonly etcd: ModelEtcd;
-  readonly bus: ScriptedBus;
-  readonly replicas: ModelReplica[] = [];
+class WildFleet extends ModelFleet {
   readonly #chance: Chance;
-  #made = 0;
 
   constructor(chance: Chance, version: string) {
+    super(chance, { version });
     this.#chance = chance;
-    this.etcd = new ModelEtcd(chance, { members: 3, version });
-    this.bus = new ScriptedBus(chance);
-    for (let i = 0; i < 3; i++) this.start();
+    for (let i = 0; i < 3; i++) this.add();
   }
 
-  start(): void {
-    const name = `r${this.#made++}`;
+  add(): void {
     // Small enough that some revisions are announced and not sent.
-    const maxPayloadBytes = this.#chance.int(2) === 0 ? 6_000 : 1 << 20;
-    const replica = new ModelReplica(name, {
-      chance: this.#chance,
-      etcd: this.etcd,
-      bus: this.bus,
-      maxPayloadBytes,
-    });
-    replica.openSession();
-    this.replicas.push(replica);
-  }
-
-  get alive(): readonly ModelReplica[] {
-    return this.replicas.filter(({ isAlive }) => isAlive);
-  }
-
-  get awake(): readonly ModelReplica[] {
-    return this.alive.filter(({ isPaused }) => !isPaused);
+    this.start(this.#chance.int(2) === 0 ? 6_000 : 1 << 20).openSession();
   }
 
   /** A quiet beginning: everybody watches something, and knows of the others. */
@@ -63,7 +41,7 @@ class Fleet {
       for (const one of open) for (let i = 0; i < 3; i++) this.#createWatch(one);
     for (let i = 0; i < 8; i++) {
       await this.flow();
-      await this.#pass(250);
+      await this.pass(250);
     }
   }
 
@@ -130,7 +108,7 @@ class Fleet {
         await replica.clock.advance(chance.int(200));
         break;
       case 15:
-        await this.#pass(chance.int(300));
+        await this.pass(chance.int(300));
         break;
       case 16:
       case 17:
@@ -167,17 +145,12 @@ class Fleet {
         if (chance.int(30) === 0 && this.alive.length > 1) replica.kill();
         else if (chance.int(20) === 0) replica.pause(true);
         else if (chance.int(10) === 0) this.#pick(this.alive)?.pause(false);
-        else if (chance.int(25) === 0 && this.alive.length < 4) this.start();
+        else if (chance.int(25) === 0 && this.alive.length < 4) this.add();
         else if (chance.int(40) === 0)
           void replica.fabric.drain().then(() => replica.isAlive && replica.kill());
         break;
     }
     if (chance.int(3) === 0) await settle();
-  }
-
-  /** Time passes for all who are awake. */
-  async #pass(ms: number): Promise<void> {
-    for (const { clock } of this.awake) await clock.advance(ms);
   }
 
   #weather(replica: ModelReplica): void {
@@ -243,21 +216,6 @@ class Fleet {
     await this.flow();
   }
 
-  /** Lets everything happen that can, without time passing. */
-  async flow(): Promise<void> {
-    for (let i = 0; i < 8; i++) {
-      for (const { end } of this.alive) end.serve();
-      this.bus.deliver(1_000);
-      for (const stream of [...this.etcd.streams]) {
-        while (!stream.isQuiet && this.etcd.streams.has(stream)) {
-          stream.sync();
-          stream.deliver();
-        }
-      }
-      await settle();
-    }
-  }
-
   /** Every live watch has everything. */
   check(): void {
     for (const replica of this.alive) {
@@ -269,34 +227,6 @@ class Fleet {
         }
       }
     }
-  }
-
-  /** How many watches etcd sees of each range. */
-  get watchesAtEtcd(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const stream of this.etcd.streams) {
-      for (const range of stream.ranges) counts.set(rangeId(range), (counts.get(rangeId(range)) ?? 0) + 1);
-    }
-    return counts;
-  }
-
-  /** Who does what, for a test that fails. */
-  explain(): string {
-    return this.alive
-      .flatMap(({ name, hub, sharing, fabric }) => [
-        `${name} ${JSON.stringify(fabric.counters)} ${[...fabric.roster.replicas()].map(({ id }) => id)}`,
-        ...[...hub.feeds()].map((feed) => {
-          const { role, of, followers } = sharing?.describe(feed) ?? { role: "alone", of: "", followers: 0 };
-          const prev = feed.wantsPrevKv ? ` prev ${feed.prevKvBase}` : "";
-          const kind = `${feed.isCatchUp ? "catch-up " : ""}${feed.isMoving ? "moving " : ""}${feed.state}`;
-          return `${name} ${rangeId(feed.range)} ${kind} ${role} ${of ?? ""} ${feed.log.base}..${feed.log.head}${prev} followers ${followers} of ${sharing?.state} ${sharing?.peers}`;
-        }),
-      ])
-      .join("\n");
-  }
-
-  close(): void {
-    for (const replica of this.alive) replica.kill();
   }
 }
 
@@ -310,7 +240,7 @@ describe("replicas that share feeds, against a model of etcd's history", () => {
       let events = 0;
       let frames = 0;
       for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
-        const fleet = new Fleet(seeded(seed), version);
+        const fleet = new WildFleet(seeded(seed), version);
         try {
           await fleet.begin();
           for (let i = 0; i < 700; i++) await fleet.step();

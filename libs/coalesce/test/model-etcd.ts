@@ -95,6 +95,15 @@ export class ModelEtcd {
     return last?.isDelete === true ? undefined : last;
   }
 
+  /** A backup is restored: the same cluster, an earlier revision, a lower term; every stream ends. */
+  restore(head: bigint): void {
+    this.history.splice(0, this.history.length, ...this.history.filter(({ revision }) => revision <= head));
+    this.head = head;
+    this.raftTerm -= 1n;
+    for (const member of this.members) member.applied = head;
+    for (const stream of [...this.streams]) stream.break();
+  }
+
   openStream(member: string, sink: StreamSink): StreamPort {
     const stream = new ModelStream(this, member, sink);
     this.streams.add(stream);

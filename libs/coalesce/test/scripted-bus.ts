@@ -57,6 +57,12 @@ export class ScriptedBus {
     }
   }
 
+  /** The last two messages change places. */
+  swapLast(): void {
+    const last = this.#letters.pop();
+    if (last !== undefined) this.#letters.splice(-1, 0, last);
+  }
+
   /** Lets so many messages arrive. */
   deliver(count: number): void {
     for (let i = 0; i < count; i++) {

@@ -250,7 +250,10 @@ export class FeedFabric implements FeedSharing {
     if (now - this.#refreshedAt >= refreshMs) this.#refresh();
     if (this.#beats.isDue(now, beatMs)) this.#beatAll(now);
     for (const follower of [...this.#taps.followers()]) this.#checkSilence(follower, now);
-    for (const link of [...this.#links.values()]) this.#step(link, now);
+    for (const link of [...this.#links.values()]) {
+      link.noteHead(now);
+      this.#step(link, now);
+    }
   }
 
   /** Others take over what this replica watches; settles when they have, or after two seconds. */
@@ -565,6 +568,7 @@ export class FeedFabric implements FeedSharing {
     if (feed.isMoving) {
       link.movingSince ??= now;
       if (now - link.movingSince > moveTimeoutMs) feed.abandonMove();
+      else feed.urgeMove();
       return;
     }
     link.movingSince = undefined;
@@ -578,8 +582,7 @@ export class FeedFabric implements FeedSharing {
     if (feed.isMoving) return;
     const { id, digest } = this.#context;
     for (const party of this.#table.ingestersOf(feed.range, link.token, now)) {
-      // Only to somebody who has all that we have: then nothing is missing in between.
-      if (party.isDraining || party.upto < feed.log.head || party.logBase > feed.log.head) continue;
+      if (party.isDraining || !link.isAlmostReached(party.upto) || party.logBase > feed.log.head) continue;
       if (feed.wantsPrevKv && (party.prevKvBase === undefined || party.prevKvBase > feed.log.head)) continue;
       const isWider = party.feed !== link.token;
       const yields = isWider
@@ -608,8 +611,8 @@ export class FeedFabric implements FeedSharing {
     } else if (this.#findTarget(this.#asRequest(feed))?.feed !== target.feed && !target.isDraining) {
       // A wider feed is there, for at least as long as it takes to be sure of it.
       const wider = this.#findTarget(this.#asRequest(feed));
-      if (wider === undefined || now - wider.since < wideSettleMs || wider.upto < feed.log.head) return;
-      if (!contains(wider.range, target.range)) return;
+      if (wider === undefined || now - wider.since < wideSettleMs) return;
+      if (!contains(wider.range, target.range) || !link.isAlmostReached(wider.upto)) return;
       feed.replace({ via: "fabric", prevKv: feed.wantsPrevKv });
       link.movingSince = now;
     }
@@ -659,7 +662,7 @@ export class FeedFabric implements FeedSharing {
       )
         continue;
       const successors = this.#table.ingestersOf(link.range, link.token, now);
-      if (!successors.some(({ upto, isDraining }) => !isDraining && upto >= feed.log.head)) return true;
+      if (successors.every(({ isDraining }) => isDraining)) return true;
     }
     return false;
   }

@@ -5,6 +5,9 @@ import type { Feed } from "../watch/feed.ts";
 /** Who goes from a narrow range to a wider one and back waits so long before it goes there again (rule 17). */
 const wideAgainMs = 60_000;
 
+/** Others say how far they are twice in this time, at least. */
+const recentMs = 1_500;
+
 /** One of our own feeds, as others are told of it. */
 export class FeedLink {
   readonly token: string;
@@ -23,6 +26,8 @@ export class FeedLink {
   wide: string | undefined = undefined;
   /** Wider ranges that it came back from, and when. */
   readonly #leftWide = new Map<string, number>();
+  /** How far it was, now and then in the last two seconds. */
+  #heads: { readonly at: number; readonly head: bigint }[] = [];
   /** What the others were told last. */
   #said = "";
 
@@ -35,6 +40,21 @@ export class FeedLink {
   get role(): FeedRole {
     if (this.feed?.state !== "live") return FeedRole.STARTING;
     return this.feed.via === "etcd" ? FeedRole.INGESTING : FeedRole.FOLLOWING;
+  }
+
+  /** Called now and then. */
+  noteHead(now: number): void {
+    if (this.feed === undefined) return;
+    this.#heads.push({ at: now, head: this.feed.log.head });
+    while ((this.#heads[1]?.at ?? now) <= now - recentMs) this.#heads.shift();
+  }
+
+  /**
+   * Whether somebody else is about as far: what is heard of others is a moment old, and events come all the time. A move
+   * is made only when the new watch has covered all anyway.
+   */
+  isAlmostReached(upto: bigint): boolean {
+    return upto >= (this.#heads[0]?.head ?? this.feed?.log.head ?? 0n);
   }
 
   /** It lives on the frames of this feed now; nothing for none. */

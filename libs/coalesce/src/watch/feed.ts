@@ -180,6 +180,14 @@ export class Feed {
     return this.#supply.nextWatch !== undefined;
   }
 
+  /**
+   * Asks where it is about to be how far that is. etcd answers nothing for a watch that it is still bringing up to date,
+   * and in a range in which nothing happens nothing else would show that it is there.
+   */
+  urgeMove(): void {
+    this.#supply.nextWatch?.requestProgress();
+  }
+
   /** The member it is about to be on, while that is under way. */
   get movingTo(): string | undefined {
     return this.#supply.nextWatch?.member;
