@@ -402,7 +402,10 @@ describe("rule 26: who opens when an ingester is gone", () => {
       expect(count(fleet, a)).toBeGreaterThanOrEqual(1);
       expect(count(fleet, a)).toBeLessThanOrEqual(2);
     }
-    expect(roles(fleet).ingesters.filter((one) => one !== ingester), fleet.explain()).toHaveLength(1);
+    expect(
+      roles(fleet).ingesters.filter((one) => one !== ingester),
+      fleet.explain(),
+    ).toHaveLength(1);
     ingester.kill();
     fleet.put("a");
     await fleet.run(100);
