@@ -16,6 +16,10 @@ export type {
   RenewalStreamEnd,
   RenewalStreamSink,
 } from "./lease/ports.ts";
+export { covers } from "./permission/key-permissions.ts";
+export { PermissionBook, type PermissionBookOptions } from "./permission/permission-book.ts";
+export { Revocation, type RevocationOptions } from "./permission/revocation.ts";
+export { findVerdict, type PermissionSource, type Verdict } from "./permission/verdict.ts";
 export { compareBytes, successor } from "./range/bytes.ts";
 export {
   contains,
@@ -51,6 +55,7 @@ export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
 export { TimeLimit } from "./watch/time-limit.ts";
+export { createOwnDesk, type WatchDesk } from "./watch/watch-desk.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
 export { type SessionContext, type SessionCounters, WatchSession } from "./watch/watch-session.ts";

@@ -24,6 +24,7 @@ import type { FanPort } from "../src/watch/fan.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import type { SendProbe } from "../src/watch/probe-flight.ts";
 import { TimeLimit } from "../src/watch/time-limit.ts";
+import { createOwnDesk } from "../src/watch/watch-desk.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
 import { WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -178,7 +179,7 @@ export class ScriptedClient {
     };
     this.session = new WatchSession(
       {
-        hub: world.hub,
+        desk: createOwnDesk(world.hub),
         clock: world.clock,
         limits: { perStream: 3, perConnection: 100, total: 100, pendingPerStream: 100 },
         total: { watches: 0 },
