@@ -9,6 +9,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
@@ -56,7 +57,6 @@ import { RevisionFloors } from "./ordering/revision-floors.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
-import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import type { ClientState } from "./relay/client-state.ts";
@@ -150,12 +150,28 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     // A member that is not in the set may be older; there is no asking it.
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
+  const names = new TokenNames();
+  // Our own identity never shares a connection with clients (rule 8).
+  const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
+  const service =
+    serviceToken && ownBalancer
+      ? undo.use(
+          new ServiceIdentity({
+            balancer: ownBalancer,
+            token: serviceToken,
+            clock: systemClock,
+            onAuthChanged: () => watches.forgetPermissions(),
+          }),
+        )
+      : undefined;
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
-  const watches = undo.use(
+  const watches: WatchService = undo.use(
     new WatchService({
       balancer,
       findTransform,
       clock: systemClock,
+      names,
+      ...(service === undefined ? {} : { service }),
       ...toWatchOptions(config),
       onEvent: (event) => {
         if (event.t === "historyReplaced") floors?.forget();
@@ -215,8 +231,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     startRegistry(
       { ...config, advertiseClientUrl },
       {
-        // Our own identity never shares a connection with clients (rule 8).
-        balancer: serviceToken === undefined ? balancer : undo.use(createBalancer()),
+        balancer: ownBalancer ?? balancer,
         token: serviceToken,
         hostname: hostname(),
         logger,
@@ -232,6 +247,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     clock: systemClock,
     findTransform,
     watches,
+    names,
     reads,
     admissions,
     sharesMessages: !config.experimentalEnableGrpcLogging,

@@ -237,7 +237,7 @@ export const options = {
   user: stringOption({
     flag: "user",
     default: "",
-    doc: "user of etcd that the proxy registers and asks for members as; never used for clients' calls",
+    doc: "user of etcd that the proxy registers and asks for members as, and that watches are shared under by all clients who may read them; clients' calls carry their own credential",
     since: "edge",
   }),
   passwordFile: stringOption({

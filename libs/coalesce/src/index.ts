@@ -47,6 +47,7 @@ export { findShareable, ReadHub, type ReadHubOptions } from "./read/read-hub.ts"
 export type { ReadCounts, ReadLimits } from "./read/read-limits.ts";
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
+export type { UpstreamEnd as UpstreamWatchEnd, WatchSource } from "./upstream/upstream-watch.ts";
 export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";
 export type { Fan, FanPort, SessionPort } from "./watch/fan.ts";
 export type { Feed } from "./watch/feed.ts";

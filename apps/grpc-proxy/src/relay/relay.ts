@@ -1,5 +1,6 @@
 import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import type { TokenNames } from "@etcd-edge/identity";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue } from "@etcd-edge/transport";
@@ -38,6 +39,8 @@ export interface RelayContext {
   readonly leaseBook: LeaseBook;
   readonly watches: WatchService;
   readonly admissions: Admissions;
+  /** Whose tokens are whose. */
+  readonly names: TokenNames;
   /** Nothing with `--share-reads=false`. */
   readonly reads: ReadService | undefined;
   /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */

@@ -1,12 +1,13 @@
 import type { Clock } from "../ports.ts";
 import { type KeyRange, rangeId } from "../range/key-range.ts";
-import type { Watcher } from "../watch/watcher.ts";
 import type { WatchSession } from "../watch/watch-session.ts";
+import type { Watcher } from "../watch/watcher.ts";
 import type { PermissionBook } from "./permission-book.ts";
 import { findVerdict, type PermissionSource, type Verdict } from "./verdict.ts";
 
 /** Of an identity of ours a watch gets nothing for longer than this without an answer of etcd's; then it is cancelled. */
-const unknownForTooLong = "rpc error: code = Unavailable desc = etcd-edge: etcd did not say whether this may be read";
+const unknownForTooLong =
+  "rpc error: code = Unavailable desc = etcd-edge: etcd did not say whether this may be read";
 
 export interface RevocationOptions {
   readonly clock: Clock;

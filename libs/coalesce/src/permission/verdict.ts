@@ -45,8 +45,7 @@ export async function findVerdict(source: PermissionSource, range: KeyRange): Pr
   } catch (error) {
     if (!(error instanceof ProbeError)) return { t: "unanswered" };
     if (usedUp.has(error.message)) return await judgeByName(source, range, error);
-    const isRefused =
-      error.code === permissionDenied.code || error.message === etcdErrors.userEmpty.message;
+    const isRefused = error.code === permissionDenied.code || error.message === etcdErrors.userEmpty.message;
     return isRefused ? { t: "refused", reason: refusalText(error) } : { t: "unanswered" };
   }
 }

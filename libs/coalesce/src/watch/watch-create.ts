@@ -35,10 +35,7 @@ const askAgainMs = 250;
  * @param isGivenUp whether anybody still waits for the answer
  */
 export async function decideCreate(
-  {
-    desk,
-    refusesNegativeStart,
-  }: { readonly desk: WatchDesk; readonly refusesNegativeStart: () => boolean },
+  { desk, refusesNegativeStart }: { readonly desk: WatchDesk; readonly refusesNegativeStart: () => boolean },
   request: WatchCreateRequest,
   isGivenUp: () => boolean,
 ): Promise<CreateOutcome> {
@@ -60,7 +57,8 @@ export async function decideCreate(
         return { t: "granted", header, hub, range, position: undefined, release: prepared };
       }
       // A refusal of our own identity, after it was let a moment ago: asked again, it is the client's turn.
-      if (prepared.t === "refused" && hub === desk.own) return { t: "refused", header, reason: prepared.reason };
+      if (prepared.t === "refused" && hub === desk.own)
+        return { t: "refused", header, reason: prepared.reason };
       // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
       if (isGivenUp()) return { t: "refused", header, reason: timedOut };
     } catch (error) {
