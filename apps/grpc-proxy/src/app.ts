@@ -9,7 +9,16 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
-import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
+import {
+  CertificateUsers,
+  isJwtMethod,
+  JwtMint,
+  readJwtKey,
+  readServiceUser,
+  ServiceIdentity,
+  ServiceToken,
+  TokenNames,
+} from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
@@ -138,18 +147,6 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     });
   const balancer = undo.use(createBalancer());
 
-  const leaseBook = undo.use(
-    new LeaseBook({
-      open: createRenewalUpstream(balancer),
-      clock: { ...systemClock, wallMs: () => Date.now() },
-    }),
-  );
-  const findTransform = createTransforms(
-    config.namespace,
-    config.namespacePolicy as NamespacePolicy,
-    // A member that is not in the set may be older; there is no asking it.
-    () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
-  );
   const names = new TokenNames();
   // Our own identity never shares a connection with clients (rule 8).
   const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
@@ -164,6 +161,19 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
           }),
         )
       : undefined;
+  const users = createCertificateUsers(config, service);
+  const leaseBook = undo.use(
+    new LeaseBook({
+      open: createRenewalUpstream(balancer, (credential) => users?.resolve(credential) ?? credential),
+      clock: { ...systemClock, wallMs: () => Date.now() },
+    }),
+  );
+  const findTransform = createTransforms(
+    config.namespace,
+    config.namespacePolicy as NamespacePolicy,
+    // A member that is not in the set may be older; there is no asking it.
+    () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
+  );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
   const watches: WatchService = undo.use(
     new WatchService({
@@ -248,6 +258,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     findTransform,
     watches,
     names,
+    users,
     reads,
     admissions,
     sharesMessages: !config.experimentalEnableGrpcLogging,
@@ -300,6 +311,18 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** `--auth-jwt-key`: who shows a certificate and no token is the user whom its Common Name names. */
+function createCertificateUsers(
+  { authJwtKey, authJwtMethod }: Config,
+  service: ServiceIdentity | undefined,
+): CertificateUsers | undefined {
+  if (authJwtKey === "" || service === undefined || !isJwtMethod(authJwtMethod)) return undefined;
+  const key = readJwtKey(authJwtKey, authJwtMethod);
+  return new CertificateUsers(
+    new JwtMint({ key, method: authJwtMethod, authRevision: () => service.authRevision() }),
+  );
 }
 
 /** What clients are told to dial, where that is an address at all. */

@@ -246,6 +246,18 @@ export const options = {
     doc: "file with the password of --user",
     since: "edge",
   }),
+  authJwtKey: stringOption({
+    flag: "auth-jwt-key",
+    default: "",
+    doc: "etcd's private key for JWT tokens (priv-key of its --auth-token=jwt,…): clients without a token are the user whom the Common Name of their certificate names",
+    since: "edge",
+  }),
+  authJwtMethod: stringOption({
+    flag: "auth-jwt-method",
+    default: "RS256",
+    doc: "sign-method of etcd's --auth-token=jwt,…",
+    since: "edge",
+  }),
   namespacePolicy: stringOption({
     flag: "namespace-policy",
     default: "compatible",

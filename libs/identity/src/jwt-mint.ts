@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { ConfigError } from "@etcd-edge/runtime";
 import { SignJWT } from "jose";
 
-/** How long a token is good; it is made anew when less than half of that is left. */
-const lifetimeMs = 60_000;
+/** How long a token is good, as long as etcd's own by default; it is made anew when less than half of that is left. */
+const lifetimeMs = 300_000;
 /** Past that the token made longest ago is forgotten. */
 const maxTokens = 10_000;
 
@@ -46,8 +46,11 @@ export function readJwtKey(file: string, method: JwtMethod): KeyObject {
 export interface JwtMintOptions {
   readonly key: KeyObject;
   readonly method: JwtMethod;
-  /** The revision of users and roles that etcd compares a token with (rule 38). @throws where etcd cannot be asked */
-  readonly authRevision: () => Promise<bigint>;
+  /**
+   * The revision of users and roles that etcd compares a token with (rule 38); nothing while auth is off.
+   * @throws where etcd cannot be asked
+   */
+  readonly authRevision: () => Promise<bigint | undefined>;
   /** Milliseconds since 1970. Default: the machine's clock. */
   readonly now?: () => number;
 }
@@ -65,19 +68,23 @@ interface Minted {
 export class JwtMint {
   readonly #options: JwtMintOptions;
   readonly #minted = new Map<string, Minted>();
-  #revision: Promise<bigint> | undefined = undefined;
+  #revision: Promise<bigint | undefined> | undefined = undefined;
 
   constructor(options: JwtMintOptions) {
     this.#options = options;
   }
 
-  /** A token that is good for half a minute at least. @throws where the auth revision cannot be had */
-  async tokenFor(user: string): Promise<string> {
+  /** A token that is good for half its life at least; nothing while auth is off. @throws where the auth revision cannot be had */
+  async tokenFor(user: string): Promise<string | undefined> {
     this.#revision ??= this.#options.authRevision().catch((error: unknown) => {
       this.#revision = undefined;
       throw error;
     });
     const revision = await this.#revision;
+    if (revision === undefined) {
+      this.#revision = undefined; // it may be switched on
+      return undefined;
+    }
     const nowMs = (this.#options.now ?? Date.now)();
     const known = this.#minted.get(user);
     if (known?.revision === revision && nowMs - known.madeAtMs < lifetimeMs / 2) return await known.token;

@@ -73,6 +73,20 @@ export class ServiceIdentity implements Disposable {
   }
 
   /**
+   * The revision of users and roles, as our own token says it; nothing while auth is off. A new token is fetched for it.
+   * @throws Error where there is none to be had, or it is a simple one, which says nothing
+   */
+  async authRevision(): Promise<bigint | undefined> {
+    await this.refresh();
+    if (this.#state.t !== "ready") throw new Error("etcd gives no token to --user now");
+    if (this.#state.token === undefined) return undefined;
+    const revision = readJwt(this.#state.token)?.revision;
+    if (revision === undefined)
+      throw new Error("etcd does not use JWT tokens: --auth-jwt-key is of no use with it");
+    return revision;
+  }
+
+  /**
    * Whether a user may read a range of etcd's keys, by the roles of today.
    * @returns nothing where our own user may not ask, or nobody answers. Never rejects.
    */

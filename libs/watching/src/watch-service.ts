@@ -27,7 +27,7 @@ import type { FindMessageTransform } from "./message-transform.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { renewingSource } from "./renewing-source.ts";
 import { UpstreamStreams } from "./upstream-streams.ts";
-import type { WatchIdentity } from "./watch-identity.ts";
+import { identityOfCredential, type WatchIdentity } from "./watch-identity.ts";
 
 /** What a watch service is made of. Durations in milliseconds. */
 export interface WatchServiceOptions {
@@ -268,11 +268,11 @@ export class WatchService implements Disposable {
     };
   }
 
-  #scopeOf({ scope: key, credential }: WatchIdentity): Scope {
+  #scopeOf({ scope: key, credential, renew }: WatchIdentity): Scope {
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
     const { balancer, findTransform, clock, limits, service, names } = this.#options;
-    const { hub, pool } = this.#createHub(balancer, credential);
+    const { hub, pool } = this.#createHub(balancer, credential, renew);
     const sessions = new Map<WatchSession, SessionTraits>();
     const source = createPermissionSource({ credential: credential(), hub, names, service, findTransform });
     const book = new PermissionBook({
@@ -286,7 +286,7 @@ export class WatchService implements Disposable {
       book,
       sessions: () => sessions.keys(),
       isOwn: (watcher) => watcher.hub === hub,
-      isUniform: credential() === undefined,
+      isUniform: key === identityOfCredential(undefined).scope,
       graceMs: this.#options.authGraceMs,
       onRevoked: (watches) => {
         this.revokedWatches += watches;
