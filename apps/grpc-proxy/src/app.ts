@@ -9,6 +9,16 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import {
+  CertificateUsers,
+  isJwtMethod,
+  JwtMint,
+  readJwtKey,
+  readServiceUser,
+  ServiceIdentity,
+  ServiceToken,
+  TokenNames,
+} from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
@@ -57,7 +67,6 @@ import { RevisionFloors } from "./ordering/revision-floors.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
-import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import type { ClientState } from "./relay/client-state.ts";
@@ -139,9 +148,24 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     });
   const balancer = undo.use(createBalancer());
 
+  const names = new TokenNames();
+  // Our own identity never shares a connection with clients (rule 8).
+  const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
+  const service =
+    serviceToken && ownBalancer
+      ? undo.use(
+          new ServiceIdentity({
+            balancer: ownBalancer,
+            token: serviceToken,
+            clock: systemClock,
+            onAuthChanged: () => watches.forgetPermissions(),
+          }),
+        )
+      : undefined;
+  const users = createCertificateUsers(config, service);
   const leaseBook = undo.use(
     new LeaseBook({
-      open: createRenewalUpstream(balancer),
+      open: createRenewalUpstream(balancer, (credential) => users?.resolve(credential) ?? credential),
       clock: { ...systemClock, wallMs: () => Date.now() },
     }),
   );
@@ -155,11 +179,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const metrics = createMetrics("grpc-proxy");
   const fabric = await joinFabric(config, { balancer, logger, metrics });
   if (fabric !== undefined) undo.use(fabric);
-  const watches = undo.use(
+  const watches: WatchService = undo.use(
     new WatchService({
       balancer,
       findTransform,
       clock: systemClock,
+      names,
+      ...(service === undefined ? {} : { service }),
       ...toWatchOptions(config),
       onEvent: (event) => {
         if (event.t === "historyReplaced") floors?.forget();
@@ -220,8 +246,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     startRegistry(
       { ...config, advertiseClientUrl },
       {
-        // Our own identity never shares a connection with clients (rule 8).
-        balancer: serviceToken === undefined ? balancer : undo.use(createBalancer()),
+        balancer: ownBalancer ?? balancer,
         token: serviceToken,
         hostname: hostname(),
         logger,
@@ -237,6 +262,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     clock: systemClock,
     findTransform,
     watches,
+    names,
+    users,
     reads,
     admissions,
     sharesMessages: !config.experimentalEnableGrpcLogging,
@@ -290,6 +317,18 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** `--auth-jwt-key`: who shows a certificate and no token is the user whom its Common Name names. */
+function createCertificateUsers(
+  { authJwtKey, authJwtMethod }: Config,
+  service: ServiceIdentity | undefined,
+): CertificateUsers | undefined {
+  if (authJwtKey === "" || service === undefined || !isJwtMethod(authJwtMethod)) return undefined;
+  const key = readJwtKey(authJwtKey, authJwtMethod);
+  return new CertificateUsers(
+    new JwtMint({ key, method: authJwtMethod, authRevision: () => service.authRevision() }),
+  );
 }
 
 /** What clients are told to dial, where that is an address at all. */

@@ -27,6 +27,8 @@ export interface RpcTreatment {
   readonly shared?: "watch" | "read";
   /** What etcd is given a bounded amount of at once: reads, by their size, or writes. */
   readonly work?: "range" | "write";
+  /** What its answer gives that is remembered: whose token is whose. */
+  readonly gives?: "token";
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }
@@ -73,7 +75,7 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.Auth/AuthEnable": { keys: "wide" },
   "/etcdserverpb.Auth/AuthDisable": { keys: "wide" },
   "/etcdserverpb.Auth/AuthStatus": { keys: "none" },
-  "/etcdserverpb.Auth/Authenticate": { keys: "none" },
+  "/etcdserverpb.Auth/Authenticate": { keys: "none", gives: "token" },
   "/etcdserverpb.Auth/UserAdd": { keys: "wide" },
   "/etcdserverpb.Auth/UserGet": { keys: "wide" },
   "/etcdserverpb.Auth/UserList": { keys: "wide" },
