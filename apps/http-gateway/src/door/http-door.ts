@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Rpc } from "@etcd-edge/proto";
 import { type EventOptions, serveEvents, wantsEvents } from "../events/serve-events.ts";
+import { type CallStyle, readCallStyle, wantsProblems } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
 import { methodNotAllowed, notFound, type RoutingError } from "../http/error-body.ts";
 import { toFailure } from "../http/failure.ts";
@@ -47,9 +48,12 @@ export async function serveHttp(
     profile,
     baseHeaders: where.baseHeaders,
     wantsTrailers: /\btrailers\b/i.test(String(request.headers["te"] ?? "")),
+    problems: wantsProblems(request.headers),
   });
   let headers: CallHeaders;
+  let style: CallStyle;
   try {
+    style = readCallStyle(request.headers, where.search);
     headers = toCallHeaders(request.rawHeaders, {
       forwardAll: options.forwardAllHeaders,
       peerAddress: request.socket.remoteAddress,
@@ -72,6 +76,7 @@ export async function serveHttp(
     profile,
     values: new ValueReader(chunks, options.maxBodyBytes),
     headers,
+    style,
     reply,
     upstream: options.upstream,
     signal: gone.signal,

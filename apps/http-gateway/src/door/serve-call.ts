@@ -8,13 +8,14 @@ import {
   toBinary,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
+import type { CallStyle } from "../http/call-style.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
 import type { ValueReader } from "../http/value-reader.ts";
 import { encodeJson } from "../json/encode.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
 import type { JsonDocument } from "../json/json-node.ts";
-import { decodeInput, frameQuote, type JsonProfile, unaryQuote } from "../profile/json-profile.ts";
+import { decodeInput, frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
 import {
   type Upstream,
   type UpstreamCall,
@@ -30,6 +31,7 @@ export interface DoorCall {
   readonly profile: JsonProfile;
   readonly values: ValueReader;
   readonly headers: CallHeaders;
+  readonly style: CallStyle;
   readonly reply: Reply;
   readonly upstream: Upstream;
   /** Aborts when the client has gone. */
@@ -75,7 +77,11 @@ async function serveUnary(call: DoorCall): Promise<void> {
   const { bytes } = toRequest(call, await call.values.next());
   const answer = await call.upstream.unary(toUpstreamCall(call), bytes);
   const { output } = call.rpc;
-  const text = encodeJson(output, fromBinary(output, answer.message), unaryQuote(call.profile));
+  const text = encodeJson(
+    output,
+    fromBinary(output, answer.message),
+    unaryStyle(call.profile, call.style.bytes),
+  );
   call.reply.unary(text, answer.headers);
 }
 
@@ -156,7 +162,8 @@ async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void
   for (;;) {
     const message = await stream.receive();
     if (message === undefined) return call.reply.end();
-    const text = `{"result":${encodeJson(output, fromBinary(output, message), frameQuote)}}`;
+    const style = frameStyles[call.style.bytes];
+    const text = `{"result":${encodeJson(output, fromBinary(output, message), style)}}`;
     await call.reply.frame(text, stream.headers);
   }
 }
@@ -168,7 +175,8 @@ interface Request {
 
 function toRequest(call: DoorCall, document: JsonDocument | undefined): Request {
   const { input } = call.rpc;
-  const message = document === undefined ? create(input) : decodeInput(call.profile, input, document);
+  const { profile, style } = call;
+  const message = document === undefined ? create(input) : decodeInput(profile, input, document, style.bytes);
   const refusal = refuse(call.profile, message);
   if (refusal !== undefined) throw new UpstreamError(refusal);
   return { message, bytes: toBinary(input, message) };

@@ -17,7 +17,7 @@ import { isUnforeseen, toFailure } from "../http/failure.ts";
 import { HttpReply } from "../http/http-reply.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
 import { encodeJson } from "../json/encode.ts";
-import { frameQuote } from "../profile/json-profile.ts";
+import { frameStyles } from "../profile/json-profile.ts";
 import { askEtcdVersion } from "../upstream/etcd-version.ts";
 import { type Metadata, UpstreamError, type UpstreamStream } from "../upstream/upstream.ts";
 import { cookieToken } from "../websocket/credentials.ts";
@@ -82,7 +82,10 @@ export async function serveEvents(
     }
     const profile = await options.profile();
     const { baseHeaders } = where;
-    new HttpReply({ response, profile, baseHeaders, wantsTrailers: false }).fail(toFailure(error), "unary");
+    new HttpReply({ response, profile, baseHeaders, wantsTrailers: false, problems: false }).fail(
+      toFailure(error),
+      "unary",
+    );
   }
 }
 
@@ -170,7 +173,7 @@ class EventStream {
     if (answer.created) return await this.#onCreated(index, answer);
     if (answer.events.length > 0) {
       this.#position.onEvents(index, answer);
-      return await this.#write("", encodeJson(WatchResponseSchema, answer, frameQuote));
+      return await this.#write("", encodeJson(WatchResponseSchema, answer, frameStyles.base64));
     }
     if (answer.watchId === -1n && this.#isTrusted) {
       this.#position.onProgress(answer.header?.revision ?? 0n);
@@ -209,7 +212,7 @@ class EventStream {
     this.#living--;
     await this.#begin();
     if (compactRevision > 0n) this.#position.onCompacted(Number(answer.watchId), compactRevision);
-    await this.#write("canceled", encodeJson(WatchResponseSchema, answer, frameQuote));
+    await this.#write("canceled", encodeJson(WatchResponseSchema, answer, frameStyles.base64));
   }
 
   #beat(): void {

@@ -7,6 +7,8 @@ import { drained } from "./drained.ts";
 import { failedCallBody, streamErrorBody } from "./error-body.ts";
 import type { Failure } from "./failure.ts";
 import { httpStatusOf } from "./http-status.ts";
+import { problemBody, problemType } from "./problem.ts";
+import { startAnswer } from "./start-answer.ts";
 
 export interface HttpReplyOptions {
   readonly response: ServerResponse;
@@ -15,7 +17,17 @@ export interface HttpReplyOptions {
   readonly baseHeaders: readonly string[];
   /** Whether the request has `TE: trailers`. */
   readonly wantsTrailers: boolean;
+  /** See CallStyle. */
+  readonly problems: boolean;
 }
+
+/** nginx and its like hold back what they may: a stream would come in lumps, or at its end. */
+const streamHeaders: readonly string[] = [
+  "X-Accel-Buffering",
+  "no",
+  "Cache-Control",
+  "no-cache, no-transform",
+];
 
 const trailerName = "Grpc-Trailer-Content-Type";
 
@@ -30,7 +42,7 @@ export class HttpReply implements Reply {
   unary(text: string, headers: Metadata): void {
     const { response, baseHeaders } = this.#options;
     const length = String(Buffer.byteLength(text));
-    response.writeHead(200, [
+    startAnswer(response, 200, [
       ...baseHeaders,
       "Content-Type",
       "application/json",
@@ -41,14 +53,30 @@ export class HttpReply implements Reply {
     response.end(text);
   }
 
+  async part(text: string, headers: Metadata): Promise<void> {
+    const { response, baseHeaders } = this.#options;
+    if (!response.headersSent) {
+      const contentType = ["Content-Type", "application/json"];
+      const framing = ["Transfer-Encoding", "chunked"];
+      startAnswer(response, 200, [...baseHeaders, ...contentType, ...toResponseHeaders(headers), ...framing]);
+    }
+    if (!response.write(text)) await drained(response);
+  }
+
+  breakOff(): void {
+    // Without the last chunk: nobody takes what came for the whole.
+    this.#options.response.destroy();
+  }
+
   async frame(text: string, headers: Metadata): Promise<void> {
     const { response, baseHeaders } = this.#options;
     if (!response.headersSent) {
-      response.writeHead(200, [
+      startAnswer(response, 200, [
         ...baseHeaders,
         "Content-Type",
         "application/json",
         ...toResponseHeaders(headers),
+        ...streamHeaders,
         "Transfer-Encoding",
         "chunked",
       ]);
@@ -61,7 +89,7 @@ export class HttpReply implements Reply {
     if (!response.headersSent) {
       // The second generation names a content type only with the first frame.
       const contentType = profile.generation === "v1" ? ["Content-Type", "application/json"] : [];
-      response.writeHead(200, [...baseHeaders, ...contentType, "Transfer-Encoding", "chunked"]);
+      startAnswer(response, 200, [...baseHeaders, ...contentType, "Transfer-Encoding", "chunked"]);
     }
     response.end();
   }
@@ -74,21 +102,24 @@ export class HttpReply implements Reply {
       return;
     }
     const status = failure.httpStatus ?? httpStatusOf(profile, failure.status);
-    const body = failedCallBody(profile, failure, shape);
-    const headers = [...baseHeaders, "Content-Type", "application/json"];
+    const { problems } = this.#options;
+    const body = problems ? problemBody(failure, status) : failedCallBody(profile, failure, shape);
+    const headers = [...baseHeaders, "Content-Type", problems ? problemType : "application/json"];
     if (profile.generation === "v2" && failure.status === GrpcStatus.UNAUTHENTICATED) {
       if (/^[\x20-\x7e]*$/.test(failure.message)) headers.push("Www-Authenticate", failure.message);
     }
     // The rest of a body that was cut off is not read: the connection cannot be used again.
-    if (failure.httpStatus === 413) headers.push("Connection", "close");
+    if (status === 413 || status === 408) headers.push("Connection", "close");
+    if (failure.retryAfterSeconds !== undefined)
+      headers.push("Retry-After", String(failure.retryAfterSeconds));
     if (shape === "unary" && failure.origin === "server" && this.#sendsTrailers()) {
       headers.push("Trailer", trailerName, "Transfer-Encoding", "chunked");
-      response.writeHead(status, headers);
+      startAnswer(response, status, headers);
       response.addTrailers({ [trailerName]: "application/grpc" });
     } else {
       const length = ["Content-Length", String(Buffer.byteLength(body))];
       const framing = shape === "unary" ? length : ["Transfer-Encoding", "chunked"];
-      response.writeHead(status, [...headers, ...framing]);
+      startAnswer(response, status, [...headers, ...framing]);
     }
     response.end(body);
   }

@@ -5,6 +5,7 @@ import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import type { DoorOptions } from "../door/http-door.ts";
 import { findRoute } from "../door/routes.ts";
 import { serveCall } from "../door/serve-call.ts";
+import { plainStyle } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
 import { notFound } from "../http/error-body.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
@@ -93,6 +94,7 @@ async function serveSocket(
       forwardAll: options.forwardAllHeaders,
       peerAddress: undefined,
     }),
+    style: plainStyle,
     reply: new WebSocketReply(socket, profile),
     upstream: options.upstream,
     signal: gone.signal,

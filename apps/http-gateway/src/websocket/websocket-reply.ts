@@ -15,6 +15,7 @@ export class WebSocketReply implements Reply {
   readonly #socket: WebSocket;
   readonly #profile: JsonProfile;
   #framesSent = false;
+  #isInParts = false;
 
   constructor(socket: WebSocket, profile: JsonProfile) {
     this.#socket = socket;
@@ -26,15 +27,30 @@ export class WebSocketReply implements Reply {
     this.end();
   }
 
+  /** A fragment: all of them are one text message, of which nobody here holds more than a part. */
+  async part(text: string): Promise<void> {
+    this.#isInParts = true;
+    await this.#send(text, false);
+  }
+
+  breakOff(): void {
+    this.#socket.terminate();
+  }
+
   async frame(text: string): Promise<void> {
     this.#framesSent = true;
+    await this.#send(text, true);
+  }
+
+  async #send(text: string, fin: boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     // The callback comes with an error on a socket that is closing; its close event ends the call.
-    this.#socket.send(text, () => resolve());
+    this.#socket.send(text, { fin, binary: false }, () => resolve());
     if (this.#socket.bufferedAmount > maxBufferedBytes) await promise;
   }
 
   end(): void {
+    if (this.#isInParts) this.#socket.send("", { fin: true, binary: false });
     this.#socket.close(1000);
   }
 
