@@ -23,7 +23,14 @@ import {
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
-import type { EventOptions } from "./events/serve-events.ts";
+import {
+  exposeWatches,
+  findNoTransform,
+  logHubEvent,
+  toWatchOptions,
+  WatchService,
+} from "@etcd-edge/watching";
+import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import type { Config } from "./options.ts";
@@ -38,6 +45,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
 /** A running gateway, and where it listens. */
@@ -111,14 +119,25 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   });
   const profile = chooseProfile(config.jsonProfile, detected);
 
+  const watches = undo.use(
+    new WatchService({
+      balancer,
+      findTransform: findNoTransform,
+      clock: systemClock,
+      ...toWatchOptions(config),
+      onEvent: (event) => logHubEvent(event, logger),
+    }),
+  );
+  exposeWatches(metrics, watches);
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
   const messageBytes = config.maxRequestBytes + grpcOverheadBytes;
-  const door: EventOptions = {
+  const door: DoorOptions = {
     clock: systemClock,
     heartbeatMs: config.eventsHeartbeatInterval,
     upstream,
+    openWatch: createOpenWatch(watches),
     profile,
     maxBodyBytes: Math.ceil((messageBytes * 4) / 3) + jsonOverheadBytes,
     forwardAllHeaders: config.forwardHeaders,
@@ -172,6 +191,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     drain: async (deadline) => {
       readiness.startDraining();
       const closed = server.closeGently();
+      watches.drain();
       draining.abort();
       webSockets.close();
       await Promise.race([closed, aborted(deadline)]);

@@ -10,6 +10,7 @@ import {
   stringsOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
+import { watchOptions } from "@etcd-edge/watching";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
 
@@ -27,6 +28,15 @@ export const options: {
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
   readonly websocketPingInterval: OptionSpec<"duration">;
+  readonly watchLogBytes: OptionSpec<"uint">;
+  readonly watchLogBytesPerFeed: OptionSpec<"uint">;
+  readonly watchProgressNotifyInterval: OptionSpec<"duration">;
+  readonly watchCreateTimeout: OptionSpec<"duration">;
+  readonly watchStallTimeout: OptionSpec<"duration">;
+  readonly maxWatches: OptionSpec<"uint">;
+  readonly maxWatchesPerConnection: OptionSpec<"uint">;
+  readonly maxWatchesPerStream: OptionSpec<"uint">;
+  readonly maxPendingWatchCreates: OptionSpec<"uint">;
   readonly cert: OptionSpec<"string">;
   readonly key: OptionSpec<"string">;
   readonly cacert: OptionSpec<"string">;
@@ -102,6 +112,7 @@ export const options: {
     check: (value) =>
       value > 0 ? undefined : 'invalid argument for "--websocket-ping-interval" flag: must be greater than 0',
   }),
+  ...watchOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Rpc } from "@etcd-edge/proto";
-import { type EventOptions, serveEvents, wantsEvents } from "../events/serve-events.ts";
+import type { Clock } from "@etcd-edge/runtime";
+import { serveEvents, wantsEvents } from "../events/serve-events.ts";
 import { type CallStyle, readCallStyle, wantsProblems } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
+import { connectionOf } from "../http/connection-of.ts";
 import { methodNotAllowed, notFound, type RoutingError } from "../http/error-body.ts";
 import { toFailure } from "../http/failure.ts";
 import { HttpReply } from "../http/http-reply.ts";
@@ -10,12 +12,17 @@ import { type CallHeaders, toCallHeaders } from "../http/request-metadata.ts";
 import { BodyTooLargeError, ValueReader } from "../http/value-reader.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { OpenWatch } from "../watch/watch-host.ts";
 import { findRoute } from "./routes.ts";
 import { serveCall } from "./serve-call.ts";
 
 /** What both forms of the JSON door, HTTP and WebSocket, are made with. */
 export interface DoorOptions {
   readonly upstream: Upstream;
+  readonly openWatch: OpenWatch;
+  readonly clock: Clock;
+  /** Time between two signs of life on streams of events, in milliseconds, where the client has no wish. */
+  readonly heartbeatMs: number;
   /** The profile to speak now. */
   readonly profile: () => Promise<JsonProfile>;
   /** Longest JSON value of a body, in bytes. */
@@ -30,7 +37,7 @@ export interface DoorOptions {
 
 /** Answers one HTTP request under `/v3/`. Resolves when the answer was handed to the socket or the client has gone. */
 export async function serveHttp(
-  options: EventOptions,
+  options: DoorOptions,
   request: IncomingMessage,
   response: ServerResponse,
   where: { readonly path: string; readonly search: string; readonly baseHeaders: readonly string[] },
@@ -79,6 +86,9 @@ export async function serveHttp(
     style,
     reply,
     upstream: options.upstream,
+    openWatch: options.openWatch,
+    clock: options.clock,
+    connection: connectionOf(request),
     signal: gone.signal,
     draining: options.draining,
     report: options.report,

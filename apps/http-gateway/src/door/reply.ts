@@ -14,6 +14,14 @@ export interface Reply {
   breakOff(): void;
   /** One message of a stream, without its newline. Resolves when the peer takes more. */
   frame(text: string, headers: Metadata): Promise<void>;
+  /**
+   * One message of a stream as bytes, with its newline, at once.
+   * @returns whether the peer takes more now; `onDrain` tells when it does again
+   */
+  line(line: Buffer, headers: Metadata): boolean;
+  /** Whether nothing waits for the peer to take it. */
+  readonly isIdle: boolean;
+  onDrain(listener: () => void): void;
   /** A good end of a stream. */
   end(): void;
   /**

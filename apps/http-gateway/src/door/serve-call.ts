@@ -8,6 +8,7 @@ import {
   toBinary,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
+import type { Clock } from "@etcd-edge/runtime";
 import type { CallStyle } from "../http/call-style.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
@@ -22,6 +23,8 @@ import {
   UpstreamError,
   type UpstreamStream,
 } from "../upstream/upstream.ts";
+import { serveWatch } from "../watch/serve-watch.ts";
+import type { OpenWatch } from "../watch/watch-host.ts";
 import { refuse } from "./refusals.ts";
 import type { Reply } from "./reply.ts";
 
@@ -34,6 +37,10 @@ export interface DoorCall {
   readonly style: CallStyle;
   readonly reply: Reply;
   readonly upstream: Upstream;
+  readonly openWatch: OpenWatch;
+  readonly clock: Clock;
+  /** Lives as long as the client's connection. */
+  readonly connection: object;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
   /** Aborts when streams are to end with UNAVAILABLE: this process will. */
@@ -97,9 +104,8 @@ async function serveServerStream(call: DoorCall): Promise<void> {
  * Watch and lease keep-alive. Each JSON value of the body becomes a message, in its own time; answers are sent while
  * the body is still open.
  *
- * The end of a watch's body is not passed on: etcd goes on then and its grpc-proxy does not, so it would only ever do
- * harm. A watch body that ends without a create request is refused, where etcd leaves the client waiting without
- * a status line.
+ * The end of a watch's body ends nothing. A watch body that ends without a create request is refused, where etcd leaves
+ * the client waiting without a status line.
  */
 async function serveBidi(call: DoorCall): Promise<void> {
   let first: Request | undefined;
@@ -111,11 +117,33 @@ async function serveBidi(call: DoorCall): Promise<void> {
     if (call.profile.generation === "v2" || !(error instanceof JsonInputError))
       return fail(call, error, "stream");
     // The first generation answers a bad first value as UNKNOWN, in the shape of a unary call.
-    const { message } = error;
-    return fail(call, new UpstreamError({ status: GrpcStatus.UNKNOWN, message, origin: "local" }), "unary");
+    const failure = { ...toFailure(error), status: GrpcStatus.UNKNOWN };
+    return fail(call, new UpstreamError(failure), "unary");
   }
   const opening = first;
-  await runStream(call, (stream) => pumpInput(call, stream, opening));
+  if (!isWatch(call.rpc)) return await runStream(call, (stream) => pumpInput(call, stream, opening));
+  try {
+    await serveWatch(call, (send) => pumpWatch(call, send, opening));
+  } catch (error) {
+    fail(call, error, "stream");
+  }
+}
+
+/** Hands on the first value and whatever follows. Settles at the end of the body. */
+async function pumpWatch(
+  call: DoorCall,
+  send: (request: Uint8Array) => void,
+  first: Request | undefined,
+): Promise<void> {
+  let created = false;
+  let request = first;
+  while (request !== undefined) {
+    created ||= createsWatch(request.message);
+    send(request.bytes);
+    const document = await call.values.next();
+    request = document === undefined ? undefined : toRequest(call, document);
+  }
+  if (!created) throw noCreateRequest();
 }
 
 /**
@@ -143,18 +171,15 @@ async function runStream(call: DoorCall, feed: (stream: UpstreamStream) => Promi
   }
 }
 
-/** Sends the first value and whatever follows. Settles at the end of the body. */
+/** Sends the first value and whatever follows, and the end of the body behind it. */
 async function pumpInput(call: DoorCall, stream: UpstreamStream, first: Request | undefined): Promise<void> {
-  let created = false;
   let request = first;
   while (request !== undefined) {
-    created ||= createsWatch(request.message);
     await stream.send(request.bytes);
     const document = await call.values.next();
     request = document === undefined ? undefined : toRequest(call, document);
   }
-  if (!isWatch(call.rpc)) stream.halfClose();
-  else if (!created) throw noCreateRequest();
+  stream.halfClose();
 }
 
 async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void> {

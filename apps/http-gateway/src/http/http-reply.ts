@@ -69,6 +69,18 @@ export class HttpReply implements Reply {
   }
 
   async frame(text: string, headers: Metadata): Promise<void> {
+    if (!this.line(`${text}\n`, headers)) await drained(this.#options.response);
+  }
+
+  get isIdle(): boolean {
+    return !this.#options.response.writableNeedDrain;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#options.response.on("drain", listener);
+  }
+
+  line(line: Buffer | string, headers: Metadata): boolean {
     const { response, baseHeaders } = this.#options;
     if (!response.headersSent) {
       startAnswer(response, 200, [
@@ -81,7 +93,7 @@ export class HttpReply implements Reply {
         "chunked",
       ]);
     }
-    if (!response.write(`${text}\n`)) await drained(response);
+    return response.write(line);
   }
 
   end(): void {

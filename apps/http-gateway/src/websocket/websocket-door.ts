@@ -14,7 +14,6 @@ import { answeredProtocol, credentialOf } from "./credentials.ts";
 import { WebSocketReply } from "./websocket-reply.ts";
 
 export interface WebSocketDoorOptions extends DoorOptions {
-  readonly clock: Clock;
   /** Time between pings; a peer that did not answer the last one is cut. */
   readonly pingIntervalMs: number;
 }
@@ -97,6 +96,9 @@ async function serveSocket(
     style: plainStyle,
     reply: new WebSocketReply(socket, profile),
     upstream: options.upstream,
+    openWatch: options.openWatch,
+    clock: options.clock,
+    connection: socket,
     signal: gone.signal,
     draining: options.draining,
     report: options.report,

@@ -16,6 +16,7 @@ export class WebSocketReply implements Reply {
   readonly #profile: JsonProfile;
   #framesSent = false;
   #isInParts = false;
+  #onDrain: (() => void) | undefined;
 
   constructor(socket: WebSocket, profile: JsonProfile) {
     this.#socket = socket;
@@ -40,6 +41,29 @@ export class WebSocketReply implements Reply {
   async frame(text: string): Promise<void> {
     this.#framesSent = true;
     await this.#send(text, true);
+  }
+
+  get isIdle(): boolean {
+    return this.#socket.bufferedAmount <= maxBufferedBytes;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#onDrain = listener;
+  }
+
+  line(line: Buffer): boolean {
+    // What a line without anything says a ping says, too.
+    if (line.length === 1) return true;
+    this.#framesSent = true;
+    const isFull = this.#socket.bufferedAmount + line.length > maxBufferedBytes;
+    const written = isFull ? () => this.#tellDrained() : undefined;
+    this.#socket.send(line.subarray(0, -1), { binary: false }, written);
+    return !isFull;
+  }
+
+  /** Called for each message that was written while there was too much; the last of them finds room. */
+  #tellDrained(): void {
+    if (this.isIdle) this.#onDrain?.();
   }
 
   async #send(text: string, fin: boolean): Promise<void> {

@@ -1,5 +1,5 @@
 import { createMetrics, silentLogger, systemClock } from "@etcd-edge/runtime";
-import type { EventOptions } from "../../src/events/serve-events.ts";
+import type { DoorOptions } from "../../src/door/http-door.ts";
 import { createCorsPolicy } from "../../src/front/cors.ts";
 import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
 import { createPages } from "../../src/pages/pages.ts";
@@ -7,7 +7,9 @@ import type { JsonProfile } from "../../src/profile/json-profile.ts";
 import { createDoorMetrics } from "../../src/server/door-metrics.ts";
 import { type GatewayServer, startGatewayServer } from "../../src/server/gateway-server.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
+import { createOpenWatch } from "../../src/watch/watch-host.ts";
 import { createWebSocketDoor } from "../../src/websocket/websocket-door.ts";
+import { RelayedWatches } from "./relayed-watches.ts";
 
 export interface TestGatewayOptions {
   readonly upstream: Upstream;
@@ -29,10 +31,13 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   const reported: unknown[] = [];
   const profile = async (): Promise<JsonProfile> => options.profile;
   const report = (error: unknown): void => void reported.push(error);
-  const door: EventOptions = {
+  const watches = new RelayedWatches(options.upstream);
+  options.draining?.addEventListener("abort", () => watches.drain());
+  const door: DoorOptions = {
     clock: systemClock,
     heartbeatMs: 15_000,
     upstream: options.upstream,
+    openWatch: createOpenWatch(watches),
     profile,
     maxBodyBytes: options.maxBodyBytes ?? 1_000_000,
     forwardAllHeaders: false,
