@@ -39,6 +39,7 @@ import { versionBody } from "./pages/version.ts";
 import { detectProfile } from "./profile/detect-profile.ts";
 import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
+import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
 import { exposeTransportCounters } from "./server/transport-metrics.ts";
@@ -135,6 +136,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const messageBytes = config.maxRequestBytes + grpcOverheadBytes;
   const door: DoorOptions = {
     clock: systemClock,
+    pageSizes: new PageSizes(targetPageBytes),
     heartbeatMs: config.eventsHeartbeatInterval,
     upstream,
     openWatch: createOpenWatch(watches),

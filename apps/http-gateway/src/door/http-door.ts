@@ -11,6 +11,7 @@ import { HttpReply } from "../http/http-reply.ts";
 import { type CallHeaders, toCallHeaders } from "../http/request-metadata.ts";
 import { BodyTooLargeError, ValueReader } from "../http/value-reader.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
+import type { PageSizes } from "../range/page-sizes.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { OpenWatch } from "../watch/watch-host.ts";
 import { findRoute } from "./routes.ts";
@@ -21,6 +22,7 @@ export interface DoorOptions {
   readonly upstream: Upstream;
   readonly openWatch: OpenWatch;
   readonly clock: Clock;
+  readonly pageSizes: PageSizes;
   /** Time between two signs of life on streams of events, in milliseconds, where the client has no wish. */
   readonly heartbeatMs: number;
   /** The profile to speak now. */
@@ -88,6 +90,7 @@ export async function serveHttp(
     upstream: options.upstream,
     openWatch: options.openWatch,
     clock: options.clock,
+    pageSizes: options.pageSizes,
     connection: connectionOf(request),
     signal: gone.signal,
     draining: options.draining,

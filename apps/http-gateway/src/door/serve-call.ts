@@ -4,6 +4,7 @@ import {
   GrpcStatus,
   isMessage,
   type Message,
+  RangeRequestSchema,
   type Rpc,
   toBinary,
   WatchRequestSchema,
@@ -17,6 +18,9 @@ import { encodeJson } from "../json/encode.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
 import type { JsonDocument } from "../json/json-node.ts";
 import { decodeInput, frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
+import type { PageSizes } from "../range/page-sizes.ts";
+import { RangePages } from "../range/range-pages.ts";
+import { serveRange } from "../range/serve-range.ts";
 import {
   type Upstream,
   type UpstreamCall,
@@ -39,6 +43,7 @@ export interface DoorCall {
   readonly upstream: Upstream;
   readonly openWatch: OpenWatch;
   readonly clock: Clock;
+  readonly pageSizes: PageSizes;
   /** Lives as long as the client's connection. */
   readonly connection: object;
   /** Aborts when the client has gone. */
@@ -81,7 +86,13 @@ const deadlineExceeded: Failure = {
 };
 
 async function serveUnary(call: DoorCall): Promise<void> {
-  const { bytes } = toRequest(call, await call.values.next());
+  const { bytes, message } = toRequest(call, await call.values.next());
+  const pages = isMessage(message, RangeRequestSchema) ? RangePages.of(message, call.pageSizes) : undefined;
+  if (pages !== undefined) {
+    const style = unaryStyle(call.profile, call.style.bytes);
+    const { upstream, reply } = call;
+    return await serveRange({ upstream, reply, style, upstreamCall: toUpstreamCalls(call) }, pages);
+  }
   const answer = await call.upstream.unary(toUpstreamCall(call), bytes);
   const { output } = call.rpc;
   const text = encodeJson(
@@ -210,6 +221,14 @@ function toRequest(call: DoorCall, document: JsonDocument | undefined): Request 
 function toUpstreamCall(call: DoorCall): UpstreamCall {
   const { metadata, timeoutMs } = call.headers;
   return { rpc: call.rpc, metadata, timeoutMs, signal: call.signal };
+}
+
+/** Calls one after the other that have the time of one. */
+function toUpstreamCalls(call: DoorCall): () => UpstreamCall {
+  const { timeoutMs } = call.headers;
+  if (timeoutMs === undefined) return () => toUpstreamCall(call);
+  const until = call.clock.nowMs() + timeoutMs;
+  return () => ({ ...toUpstreamCall(call), timeoutMs: Math.max(1, until - call.clock.nowMs()) });
 }
 
 function fail(call: DoorCall, error: unknown, shape: "unary" | "stream"): void {

@@ -98,6 +98,7 @@ async function serveSocket(
     upstream: options.upstream,
     openWatch: options.openWatch,
     clock: options.clock,
+    pageSizes: options.pageSizes,
     connection: socket,
     signal: gone.signal,
     draining: options.draining,

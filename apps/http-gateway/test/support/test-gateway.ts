@@ -4,6 +4,7 @@ import { createCorsPolicy } from "../../src/front/cors.ts";
 import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
 import { createPages } from "../../src/pages/pages.ts";
 import type { JsonProfile } from "../../src/profile/json-profile.ts";
+import { PageSizes, targetPageBytes } from "../../src/range/page-sizes.ts";
 import { createDoorMetrics } from "../../src/server/door-metrics.ts";
 import { type GatewayServer, startGatewayServer } from "../../src/server/gateway-server.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
@@ -35,6 +36,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   options.draining?.addEventListener("abort", () => watches.drain());
   const door: DoorOptions = {
     clock: systemClock,
+    pageSizes: new PageSizes(targetPageBytes),
     heartbeatMs: 15_000,
     upstream: options.upstream,
     openWatch: createOpenWatch(watches),
