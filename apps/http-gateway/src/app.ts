@@ -1,7 +1,8 @@
 import { setMaxListeners } from "node:events";
 import {
   ChannelBalancer,
-  createStaticSource,
+  createConfiguredSource,
+  type Endpoint,
   endpointAddress,
   isTlsEndpoint,
   isUnixEndpoint,
@@ -10,6 +11,7 @@ import {
 } from "@etcd-edge/endpoints";
 import {
   type AppContext,
+  type ClientTls,
   ConfigError,
   createAdminRoutes,
   createMetrics,
@@ -30,10 +32,13 @@ import {
   toWatchOptions,
   WatchService,
 } from "@etcd-edge/watching";
+import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
-import type { Config } from "./options.ts";
+import { createFindClient } from "./limits/client-key.ts";
+import { createClientLimits } from "./limits/client-limits.ts";
+import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
 import { detectProfile } from "./profile/detect-profile.ts";
@@ -70,21 +75,34 @@ const maxStreamConnections = 8;
 export async function startHttpGateway(config: Config, { logger }: AppContext): Promise<HttpGateway> {
   await using undo = new AsyncDisposableStack();
 
-  const parsed = parseEndpoints(config.endpoints);
-  if (parsed.errors.length > 0) throw new ConfigError(parsed.errors.join("\n"));
-  if (parsed.endpoints.length === 0) throw new ConfigError("no endpoints found");
-  const { endpoints } = parsed;
+  const given = parseEndpoints(config.endpoints);
+  if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
+  // Where endpoints are discovered the list is a fallback only if somebody wrote it: the default is nobody's choice.
+  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0;
+  const isListUsed = !isDiscovered || config.endpoints !== options.endpoints.default;
+  if (!isDiscovered && given.endpoints.length === 0) throw new ConfigError("no endpoints found");
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
+  const findClient = createFindClient(config.trustedProxies);
   const clientTls = loadClientTls(config, logger);
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
+  if (serverTls === undefined && config.clientCrlFile !== "")
+    logger.warn("--client-crl-file has no effect without TLS");
 
   const report = (error: unknown): void => logger.error("call failed", { error });
   const metrics = createMetrics("http-gateway");
   const readiness = createReadiness();
   const counters = createCounters();
   exposeTransportCounters(metrics, counters);
-  const source = undo.use(createStaticSource(endpoints));
+  const source = undo.use(
+    await createConfiguredSource({
+      ...config,
+      endpoints: isListUsed ? given.endpoints : [],
+      discoveryUrls: config.discoveryUrl,
+      ca: clientTls?.current().ca,
+      logger,
+    }),
+  );
   const balancer = undo.use(
     new ChannelBalancer({
       source,
@@ -105,13 +123,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const upstream = createBalancedUpstream(balancer);
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
-  const origins = endpoints
-    .filter((endpoint) => !isUnixEndpoint(endpoint))
-    .map((endpoint) => {
-      const secure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && clientTls !== undefined);
-      return `${secure ? "https" : "http"}://${endpointAddress(endpoint)}`;
-    });
-  const questions = createHttpQuestions(origins, clientTls);
+  const questions = createHttpQuestions(() => toOrigins(source.current().endpoints, clientTls), clientTls);
   const askVersion = (): Promise<string | undefined> => askEtcdVersion(upstream);
   const detected = new DetectedProfile({
     detect: () => detectProfile({ askDoor: questions.post, askVersion }),
@@ -130,6 +142,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     }),
   );
   exposeWatches(metrics, watches);
+  const doorMetrics = createDoorMetrics(metrics);
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
@@ -137,6 +150,19 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    limits: createClientLimits({
+      findClient,
+      createRateLimiter: ({ keyPrefix, points, durationSeconds: duration }) =>
+        new RateLimiterMemory({ keyPrefix, points, duration }),
+      requestsPerSecond: config.rateLimit,
+      burst: config.rateLimitBurst,
+      maxStreams: config.maxStreamsPerClient,
+      onRefused: doorMetrics.refused,
+      onStoreFailed: (error) => logger.warn("the store of the rate limits failed", { error }),
+    }),
+    jsonLimits: { maxDepth: config.maxJsonDepth, maxValues: config.maxJsonValues },
+    bodyTimeoutMs: config.requestBodyTimeout,
+    writeTimeoutMs: config.writeTimeout,
     heartbeatMs: config.eventsHeartbeatInterval,
     upstream,
     openWatch: createOpenWatch(watches),
@@ -150,7 +176,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     ...door,
     pingIntervalMs: config.websocketPingInterval,
   });
-  const doorMetrics = createDoorMetrics(metrics, () => webSockets.size);
+  doorMetrics.countWebSockets(() => webSockets.size);
   const admin = createAdminRoutes({ metrics, readiness });
   const version = (): Promise<string | undefined> => versionBody({ questions, askVersion });
   const pages = await createPages({ upstream, profile, version, admin, report });
@@ -181,6 +207,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       webSockets,
       pages,
       metrics: doorMetrics,
+      connections: {
+        maxConnections: config.maxConnections,
+        headerTimeoutMs: config.requestHeaderTimeout,
+        writeTimeoutMs: config.writeTimeout,
+      },
     }),
   );
   // So that the first request need not wait for it.
@@ -200,6 +231,16 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Where the HTTP side of endpoints is to be asked. */
+function toOrigins(endpoints: readonly Endpoint[], tls: ClientTls | undefined): string[] {
+  return endpoints
+    .filter((endpoint) => !isUnixEndpoint(endpoint))
+    .map((endpoint) => {
+      const secure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && tls !== undefined);
+      return `${secure ? "https" : "http"}://${endpointAddress(endpoint)}`;
+    });
 }
 
 function chooseProfile(name: string, detected: DetectedProfile): () => Promise<JsonProfile> {

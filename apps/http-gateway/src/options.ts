@@ -11,15 +11,13 @@ import {
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
 import { watchOptions } from "@etcd-edge/watching";
+import { limitOptions, positive } from "./limits/limit-options.ts";
+import { sourceOptions } from "./upstream/source-options.ts";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
 
 /** The flags of `http-gateway start`. Where etcd has the same flag on its server, name and default are etcd's. */
 export const options: {
-  readonly metricsAddr: OptionSpec<"string">;
-  readonly logLevel: OptionSpec<"string">;
-  readonly shutdownGracePeriod: OptionSpec<"duration">;
-  readonly endpoints: OptionSpec<"strings">;
   readonly listenAddr: OptionSpec<"string">;
   readonly jsonProfile: OptionSpec<"string">;
   readonly cors: OptionSpec<"strings">;
@@ -28,30 +26,18 @@ export const options: {
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
   readonly websocketPingInterval: OptionSpec<"duration">;
-  readonly watchLogBytes: OptionSpec<"uint">;
-  readonly watchLogBytesPerFeed: OptionSpec<"uint">;
-  readonly watchProgressNotifyInterval: OptionSpec<"duration">;
-  readonly watchCreateTimeout: OptionSpec<"duration">;
-  readonly watchStallTimeout: OptionSpec<"duration">;
-  readonly maxWatches: OptionSpec<"uint">;
-  readonly maxWatchesPerConnection: OptionSpec<"uint">;
-  readonly maxWatchesPerStream: OptionSpec<"uint">;
-  readonly maxPendingWatchCreates: OptionSpec<"uint">;
-  readonly cert: OptionSpec<"string">;
-  readonly key: OptionSpec<"string">;
-  readonly cacert: OptionSpec<"string">;
-  readonly insecureSkipTlsVerify: OptionSpec<"bool">;
   readonly certFile: OptionSpec<"string">;
   readonly keyFile: OptionSpec<"string">;
   readonly trustedCaFile: OptionSpec<"string">;
-} = {
+  readonly clientCrlFile: OptionSpec<"string">;
+} & typeof commonOptions &
+  typeof sourceOptions &
+  typeof limitOptions &
+  typeof watchOptions &
+  typeof upstreamTlsOptions = {
   ...commonOptions,
-  endpoints: stringsOption({
-    flag: "endpoints",
-    default: ["127.0.0.1:2379"],
-    doc: "comma separated etcd cluster endpoints; etcd itself, or a grpc-proxy or tcp-gateway in front of it",
-    since: "edge",
-  }),
+  ...sourceOptions,
+  ...limitOptions,
   listenAddr: stringOption({
     flag: "listen-addr",
     default: "127.0.0.1:23780",
@@ -85,8 +71,7 @@ export const options: {
     default: 1_572_864,
     doc: "largest request that etcd takes, as on its own command line; longer JSON is refused before it is parsed",
     since: "3.4",
-    check: (value) =>
-      value > 0 ? undefined : 'invalid argument for "--max-request-bytes" flag: must be greater than 0',
+    check: positive("max-request-bytes"),
   }),
   forwardHeaders: boolOption({
     flag: "forward-headers",
@@ -99,18 +84,14 @@ export const options: {
     default: 15_000,
     doc: "time between signs of life on a Server-Sent Events stream, with the revision that it has reached",
     since: "edge",
-    check: (value) =>
-      value > 0
-        ? undefined
-        : 'invalid argument for "--events-heartbeat-interval" flag: must be greater than 0',
+    check: positive("events-heartbeat-interval"),
   }),
   websocketPingInterval: durationOption({
     flag: "websocket-ping-interval",
     default: 30_000,
     doc: "time between pings on a WebSocket; a client that answers none until the next is cut",
     since: "edge",
-    check: (value) =>
-      value > 0 ? undefined : 'invalid argument for "--websocket-ping-interval" flag: must be greater than 0',
+    check: positive("websocket-ping-interval"),
   }),
   ...watchOptions,
   ...upstreamTlsOptions,
@@ -130,6 +111,12 @@ export const options: {
     flag: "trusted-ca-file",
     default: "",
     doc: "require client certificates that this CA bundle verifies",
+    since: "3.4",
+  }),
+  clientCrlFile: stringOption({
+    flag: "client-crl-file",
+    default: "",
+    doc: "client certificate revocation list file",
     since: "3.4",
   }),
 } satisfies OptionTable;

@@ -1,57 +1,40 @@
 import {
-  create,
   fromBinary,
   GrpcStatus,
   isMessage,
   type Message,
   RangeRequestSchema,
   type Rpc,
-  toBinary,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
-import type { Clock } from "@etcd-edge/runtime";
 import type { CallStyle } from "../http/call-style.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
-import type { ValueReader } from "../http/value-reader.ts";
 import { encodeJson } from "../json/encode.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
-import type { JsonDocument } from "../json/json-node.ts";
-import { decodeInput, frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
-import type { PageSizes } from "../range/page-sizes.ts";
+import { frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
 import { RangePages } from "../range/range-pages.ts";
 import { serveRange } from "../range/serve-range.ts";
-import {
-  type Upstream,
-  type UpstreamCall,
-  UpstreamError,
-  type UpstreamStream,
-} from "../upstream/upstream.ts";
+import { type UpstreamCall, UpstreamError, type UpstreamStream } from "../upstream/upstream.ts";
 import { serveWatch } from "../watch/serve-watch.ts";
-import type { OpenWatch } from "../watch/watch-host.ts";
-import { refuse } from "./refusals.ts";
+import type { DoorOptions } from "./http-door.ts";
 import type { Reply } from "./reply.ts";
+import { emptyRequest, type Request, type RequestSource } from "./request-source.ts";
 
 /** One call of the JSON door, over whatever it came. */
 export interface DoorCall {
+  /** What all calls have in common. */
+  readonly door: Pick<DoorOptions, "upstream" | "openWatch" | "clock" | "pageSizes" | "draining" | "report">;
   readonly rpc: Rpc;
   readonly profile: JsonProfile;
-  readonly values: ValueReader;
+  readonly requests: RequestSource;
   readonly headers: CallHeaders;
   readonly style: CallStyle;
   readonly reply: Reply;
-  readonly upstream: Upstream;
-  readonly openWatch: OpenWatch;
-  readonly clock: Clock;
-  readonly pageSizes: PageSizes;
   /** Lives as long as the client's connection. */
   readonly connection: object;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
-  /** Aborts when streams are to end with UNAVAILABLE: this process will. */
-  readonly draining: AbortSignal;
-  /** Takes errors that the client is told nothing of. */
-  readonly report: (error: unknown) => void;
 }
 
 /** Runs a call to its end and answers it, unless its client has gone. Never throws. */
@@ -86,14 +69,19 @@ const deadlineExceeded: Failure = {
 };
 
 async function serveUnary(call: DoorCall): Promise<void> {
-  const { bytes, message } = toRequest(call, await call.values.next());
-  const pages = isMessage(message, RangeRequestSchema) ? RangePages.of(message, call.pageSizes) : undefined;
+  const { bytes, message } = (await call.requests.next()) ?? emptyRequest(call.rpc);
+  const pages = isMessage(message, RangeRequestSchema)
+    ? RangePages.of(message, call.door.pageSizes)
+    : undefined;
   if (pages !== undefined) {
     const style = unaryStyle(call.profile, call.style.bytes);
-    const { upstream, reply } = call;
-    return await serveRange({ upstream, reply, style, upstreamCall: toUpstreamCalls(call) }, pages);
+    const { reply, door } = call;
+    return await serveRange(
+      { upstream: door.upstream, reply, style, upstreamCall: toUpstreamCalls(call) },
+      pages,
+    );
   }
-  const answer = await call.upstream.unary(toUpstreamCall(call), bytes);
+  const answer = await call.door.upstream.unary(toUpstreamCall(call), bytes);
   const { output } = call.rpc;
   const text = encodeJson(
     output,
@@ -104,7 +92,7 @@ async function serveUnary(call: DoorCall): Promise<void> {
 }
 
 async function serveServerStream(call: DoorCall): Promise<void> {
-  const { bytes } = toRequest(call, await call.values.next());
+  const { bytes } = (await call.requests.next()) ?? emptyRequest(call.rpc);
   await runStream(call, async (stream) => {
     await stream.send(bytes);
     stream.halfClose();
@@ -121,9 +109,8 @@ async function serveServerStream(call: DoorCall): Promise<void> {
 async function serveBidi(call: DoorCall): Promise<void> {
   let first: Request | undefined;
   try {
-    const document = await call.values.next();
-    if (document !== undefined) first = toRequest(call, document);
-    else if (isWatch(call.rpc)) throw noCreateRequest();
+    first = await call.requests.next();
+    if (first === undefined && isWatch(call.rpc)) throw noCreateRequest();
   } catch (error) {
     if (call.profile.generation === "v2" || !(error instanceof JsonInputError))
       return fail(call, error, "stream");
@@ -134,7 +121,8 @@ async function serveBidi(call: DoorCall): Promise<void> {
   const opening = first;
   if (!isWatch(call.rpc)) return await runStream(call, (stream) => pumpInput(call, stream, opening));
   try {
-    await serveWatch(call, (send) => pumpWatch(call, send, opening));
+    const { openWatch, clock } = call.door;
+    await serveWatch({ ...call, openWatch, clock }, (send) => pumpWatch(call, send, opening));
   } catch (error) {
     fail(call, error, "stream");
   }
@@ -151,8 +139,7 @@ async function pumpWatch(
   while (request !== undefined) {
     created ||= createsWatch(request.message);
     send(request.bytes);
-    const document = await call.values.next();
-    request = document === undefined ? undefined : toRequest(call, document);
+    request = await call.requests.next();
   }
   if (!created) throw noCreateRequest();
 }
@@ -162,22 +149,22 @@ async function pumpWatch(
  * input, the drain) is what the client is told.
  */
 async function runStream(call: DoorCall, feed: (stream: UpstreamStream) => Promise<void>): Promise<void> {
-  const stream = await call.upstream.open(toUpstreamCall(call));
+  const stream = await call.door.upstream.open(toUpstreamCall(call));
   let ending: { readonly cause: unknown } | undefined;
   const endWith = (cause: unknown): void => {
     ending ??= { cause };
     stream.cancel();
   };
   const onDrain = (): void => endWith(goingAway());
-  call.draining.addEventListener("abort", onDrain, { once: true });
-  if (call.draining.aborted) onDrain();
+  call.door.draining.addEventListener("abort", onDrain, { once: true });
+  if (call.door.draining.aborted) onDrain();
   feed(stream).catch(endWith);
   try {
     await relayFrames(call, stream);
   } catch (error) {
     fail(call, ending === undefined ? error : ending.cause, "stream");
   } finally {
-    call.draining.removeEventListener("abort", onDrain);
+    call.door.draining.removeEventListener("abort", onDrain);
     stream.cancel();
   }
 }
@@ -187,8 +174,7 @@ async function pumpInput(call: DoorCall, stream: UpstreamStream, first: Request 
   let request = first;
   while (request !== undefined) {
     await stream.send(request.bytes);
-    const document = await call.values.next();
-    request = document === undefined ? undefined : toRequest(call, document);
+    request = await call.requests.next();
   }
   stream.halfClose();
 }
@@ -204,20 +190,6 @@ async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void
   }
 }
 
-interface Request {
-  readonly message: Message;
-  readonly bytes: Uint8Array;
-}
-
-function toRequest(call: DoorCall, document: JsonDocument | undefined): Request {
-  const { input } = call.rpc;
-  const { profile, style } = call;
-  const message = document === undefined ? create(input) : decodeInput(profile, input, document, style.bytes);
-  const refusal = refuse(call.profile, message);
-  if (refusal !== undefined) throw new UpstreamError(refusal);
-  return { message, bytes: toBinary(input, message) };
-}
-
 function toUpstreamCall(call: DoorCall): UpstreamCall {
   const { metadata, timeoutMs } = call.headers;
   return { rpc: call.rpc, metadata, timeoutMs, signal: call.signal };
@@ -227,17 +199,17 @@ function toUpstreamCall(call: DoorCall): UpstreamCall {
 function toUpstreamCalls(call: DoorCall): () => UpstreamCall {
   const { timeoutMs } = call.headers;
   if (timeoutMs === undefined) return () => toUpstreamCall(call);
-  const until = call.clock.nowMs() + timeoutMs;
-  return () => ({ ...toUpstreamCall(call), timeoutMs: Math.max(1, until - call.clock.nowMs()) });
+  const until = call.door.clock.nowMs() + timeoutMs;
+  return () => ({ ...toUpstreamCall(call), timeoutMs: Math.max(1, until - call.door.clock.nowMs()) });
 }
 
 function fail(call: DoorCall, error: unknown, shape: "unary" | "stream"): void {
   if (call.signal.aborted) return;
-  if (isUnforeseen(error)) call.report(error);
+  if (isUnforeseen(error)) call.door.report(error);
   call.reply.fail(toFailure(error), shape);
 }
 
-function isWatch(rpc: Rpc): boolean {
+export function isWatch(rpc: Rpc): boolean {
   return rpc.path === "/etcdserverpb.Watch/Watch";
 }
 

@@ -3,7 +3,7 @@ import {
   WatchCreateRequest_FilterType,
   type WatchCreateRequestSchema,
 } from "@etcd-edge/proto";
-import { readFlag } from "../http/call-style.ts";
+import { readFlag, styleParameters } from "../http/call-style.ts";
 import { invalidParameter } from "../http/invalid-parameter.ts";
 import { toPrefixRange } from "../http/key-range.ts";
 import { type QueryPair, splitQuery } from "../http/query.ts";
@@ -24,9 +24,6 @@ const known: ReadonlySet<string> = new Set([
   "prev_kv",
   "filters",
   "last_event_id",
-  // Of how the answer is written: see CallStyle.
-  "utf8",
-  "heartbeat",
 ]);
 
 /**
@@ -40,7 +37,8 @@ const known: ReadonlySet<string> = new Set([
 export function readEventQuery(search: string, lastEventId: string | undefined): EventQuery {
   const pairs = splitQuery(search);
   for (const { name } of pairs)
-    if (!known.has(name)) throw invalidParameter(name, `unknown parameter ${JSON.stringify(name)}`);
+    if (!known.has(name) && !styleParameters.has(name))
+      throw invalidParameter(name, `unknown parameter ${JSON.stringify(name)}`);
   const ranges = pairs.flatMap(toRange);
   if (ranges.length === 0) throw invalidParameter("key", "key or prefix is missing");
   if (ranges.length > maxRanges)

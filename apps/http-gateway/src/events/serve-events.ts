@@ -1,9 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DoorOptions } from "../door/http-door.ts";
-import { type CallStyle, readCallStyle, wantsProblems } from "../http/call-style.ts";
+import { readCallStyle } from "../http/call-style.ts";
 import { connectionOf } from "../http/connection-of.ts";
-import { isUnforeseen, toFailure } from "../http/failure.ts";
-import { HttpReply } from "../http/http-reply.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
 import type { Metadata } from "../upstream/upstream.ts";
 import { toWatchClient, watchCountOf } from "../watch/watch-client.ts";
@@ -24,46 +22,35 @@ export function wantsEvents({ method, headers }: IncomingMessage): boolean {
  * - `event: canceled`: a range's last word, its WatchResponse, with `compact_revision` where that is why.
  *
  * Resolves when it is over; closing the connection cancels the watches.
+ * @throws UpstreamError where nothing has been sent
  */
 export async function serveEvents(
-  options: DoorOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  where: { readonly search: string; readonly baseHeaders: readonly string[] },
+  door: Pick<DoorOptions, "clock" | "heartbeatMs" | "openWatch" | "forwardAllHeaders">,
+  call: {
+    readonly request: IncomingMessage;
+    readonly response: ServerResponse;
+    readonly search: string;
+    readonly baseHeaders: readonly string[];
+  },
 ): Promise<void> {
+  const { request, response, search, baseHeaders } = call;
   request.resume();
-  const { baseHeaders, search } = where;
   const gone = new AbortController();
   response.on("close", () => gone.abort());
-  try {
-    const style: CallStyle = readCallStyle(request.headers, search);
-    const metadata = metadataOf(request, options.forwardAllHeaders);
-    const lastEventId = request.headers["last-event-id"];
-    const query = readEventQuery(search, typeof lastEventId === "string" ? lastEventId : undefined);
-    const stream = new EventStream({
-      query,
-      response,
-      baseHeaders,
-      clock: options.clock,
-      heartbeatMs: style.heartbeatMs ?? options.heartbeatMs,
-      bytes: style.bytes,
-    });
-    const client = toWatchClient(metadata, watchCountOf(connectionOf(request)));
-    await stream.run(options.openWatch(stream, client), gone.signal);
-  } catch (error) {
-    if (gone.signal.aborted) return;
-    if (isUnforeseen(error)) options.report(error);
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
-    const profile = await options.profile();
-    const problems = wantsProblems(request.headers);
-    new HttpReply({ response, profile, baseHeaders, wantsTrailers: false, problems }).fail(
-      toFailure(error),
-      "unary",
-    );
-  }
+  const style = readCallStyle(request.headers, search);
+  const metadata = metadataOf(request, door.forwardAllHeaders);
+  const lastEventId = request.headers["last-event-id"];
+  const query = readEventQuery(search, typeof lastEventId === "string" ? lastEventId : undefined);
+  const stream = new EventStream({
+    query,
+    response,
+    baseHeaders,
+    clock: door.clock,
+    heartbeatMs: style.heartbeatMs ?? door.heartbeatMs,
+    bytes: style.bytes,
+  });
+  const client = toWatchClient(metadata, watchCountOf(connectionOf(request)));
+  await stream.run(door.openWatch(stream, client), gone.signal);
 }
 
 /** A browser cannot set headers on an EventSource: without a credential in one, the cookie counts, as for WebSockets. */

@@ -17,6 +17,9 @@ export const plainStyle: CallStyle = { bytes: "base64", problems: false, heartbe
 /** More often would be load for nothing, less often of no use to anybody. */
 const heartbeatLimits = { minMs: 100, maxMs: 3_600_000 };
 
+/** Parameters that are about how the answer is written, and not about what is asked. */
+export const styleParameters: ReadonlySet<string> = new Set(["utf8", "heartbeat"]);
+
 /** The header that does what the parameter `utf8` does. */
 export const utf8Header = "x-etcd-utf8";
 

@@ -19,6 +19,8 @@ export interface HttpReplyOptions {
   readonly wantsTrailers: boolean;
   /** See CallStyle. */
   readonly problems: boolean;
+  /** Of HTTP/2 a stream that takes nothing of its answer for this long is cut, in milliseconds. */
+  readonly writeTimeoutMs: number;
 }
 
 /** nginx and its like hold back what they may: a stream would come in lumps, or at its end. */
@@ -51,6 +53,7 @@ export class HttpReply implements Reply {
       length,
     ]);
     response.end(text);
+    this.#limitWriting();
   }
 
   async part(text: string, headers: Metadata): Promise<void> {
@@ -59,6 +62,7 @@ export class HttpReply implements Reply {
       const contentType = ["Content-Type", "application/json"];
       const framing = ["Transfer-Encoding", "chunked"];
       startAnswer(response, 200, [...baseHeaders, ...contentType, ...toResponseHeaders(headers), ...framing]);
+      this.#limitWriting();
     }
     if (!response.write(text)) await drained(response);
   }
@@ -134,6 +138,12 @@ export class HttpReply implements Reply {
       startAnswer(response, status, [...headers, ...framing]);
     }
     response.end(body);
+  }
+
+  /** Connections of HTTP/1.1 are looked after as a whole: see StalledSockets. */
+  #limitWriting(): void {
+    const { response, writeTimeoutMs } = this.#options;
+    if (response.req.httpVersionMajor > 1) response.setTimeout(writeTimeoutMs, () => response.destroy());
   }
 
   #sendsTrailers(): boolean {

@@ -1,7 +1,9 @@
-import { createMetrics, silentLogger, systemClock } from "@etcd-edge/runtime";
+import { createMetrics, type ServerTls, silentLogger, systemClock } from "@etcd-edge/runtime";
 import type { DoorOptions } from "../../src/door/http-door.ts";
 import { createCorsPolicy } from "../../src/front/cors.ts";
 import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
+import { defaultJsonLimits } from "../../src/json/json-scanner.ts";
+import type { ClientLimits } from "../../src/limits/client-limits.ts";
 import { createPages } from "../../src/pages/pages.ts";
 import type { JsonProfile } from "../../src/profile/json-profile.ts";
 import { PageSizes, targetPageBytes } from "../../src/range/page-sizes.ts";
@@ -20,6 +22,11 @@ export interface TestGatewayOptions {
   readonly maxBodyBytes?: number;
   readonly draining?: AbortSignal;
   readonly pingIntervalMs?: number;
+  readonly limits?: ClientLimits;
+  readonly bodyTimeoutMs?: number;
+  readonly headerTimeoutMs?: number;
+  readonly writeTimeoutMs?: number;
+  readonly tls?: ServerTls;
 }
 
 export interface TestGateway extends GatewayServer {
@@ -41,6 +48,10 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     upstream: options.upstream,
     openWatch: createOpenWatch(watches),
     profile,
+    limits: options.limits ?? { admit: () => undefined, openStream: () => () => {} },
+    jsonLimits: defaultJsonLimits,
+    bodyTimeoutMs: options.bodyTimeoutMs ?? 60_000,
+    writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
     maxBodyBytes: options.maxBodyBytes ?? 1_000_000,
     forwardAllHeaders: false,
     draining: options.draining ?? new AbortController().signal,
@@ -59,7 +70,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   });
   const server = await startGatewayServer({
     address: { host: "127.0.0.1", port: 0 },
-    tls: undefined,
+    tls: options.tls,
     front: {
       cors: createCorsPolicy(options.cors ?? ["*"]),
       hostWhitelist: createHostWhitelist(options.hostWhitelist ?? ["*"]),
@@ -68,7 +79,12 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     door,
     webSockets,
     pages,
-    metrics: createDoorMetrics(createMetrics("test"), () => webSockets.size),
+    metrics: createDoorMetrics(createMetrics("test")),
+    connections: {
+      maxConnections: 0,
+      headerTimeoutMs: options.headerTimeoutMs ?? 60_000,
+      writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
+    },
   });
   return { ...server, reported };
 }
