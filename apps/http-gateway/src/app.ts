@@ -179,7 +179,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   doorMetrics.countWebSockets(() => webSockets.size);
   const admin = createAdminRoutes({ metrics, readiness });
   const version = (): Promise<string | undefined> => versionBody({ questions, askVersion });
-  const pages = await createPages({ upstream, profile, version, admin, report });
+  const pages = await createPages({ upstream, profile, version, admin, report, hasDocs: config.docs });
 
   if (config.metricsAddr !== "") {
     const adminServer = await startAdminServer({

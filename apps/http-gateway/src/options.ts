@@ -23,6 +23,7 @@ export const options: {
   readonly cors: OptionSpec<"strings">;
   readonly hostWhitelist: OptionSpec<"strings">;
   readonly maxRequestBytes: OptionSpec<"int">;
+  readonly docs: OptionSpec<"bool">;
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
   readonly websocketPingInterval: OptionSpec<"duration">;
@@ -72,6 +73,12 @@ export const options: {
     doc: "largest request that etcd takes, as on its own command line; longer JSON is refused before it is parsed",
     since: "3.4",
     check: positive("max-request-bytes"),
+  }),
+  docs: boolOption({
+    flag: "docs",
+    default: true,
+    doc: "serve an OpenAPI document at /openapi.json and a page to try it at /docs",
+    since: "edge",
   }),
   forwardHeaders: boolOption({
     flag: "forward-headers",

@@ -37,6 +37,8 @@ export interface ConnectionLimits {
 export interface GatewayServer extends AsyncDisposable {
   /** With port 0 asked, the port it got. */
   readonly url: string;
+  /** Open connections. */
+  connections(): number;
   /** Takes no more connections; resolves when the last one is gone. */
   closeGently(): Promise<void>;
 }
@@ -91,6 +93,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   const shown = formatHostPort({ host: host === "" ? "127.0.0.1" : host, port: bound.port });
   return {
     url: `${options.tls === undefined ? "http" : "https"}://${shown}`,
+    connections: () => open.size,
     closeGently: async () => {
       closing = true;
       server.close();

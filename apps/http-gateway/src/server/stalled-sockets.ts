@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "@etcd-edge/runtime";
 
+/** Sockets are looked at so often at most. */
 const checkMs = 5_000;
+const minCheckMs = 100;
 
 interface Progress {
   bytesWritten: number;
@@ -17,10 +19,12 @@ export class StalledSockets implements Disposable {
   /** Open streams by the socket they are on. */
   readonly #streams = new Map<Socket, number>();
   readonly #options: { readonly clock: Clock; readonly timeoutMs: number; readonly onCut: () => void };
+  readonly #checkMs: number;
   #timer: Timer;
 
   constructor(options: { clock: Clock; timeoutMs: number; onCut: () => void }) {
     this.#options = options;
+    this.#checkMs = Math.min(checkMs, Math.max(minCheckMs, options.timeoutMs / 2));
     this.#timer = this.#arm();
   }
 
@@ -47,7 +51,7 @@ export class StalledSockets implements Disposable {
   }
 
   #arm(): Timer {
-    return this.#options.clock.setTimer(checkMs, () => {
+    return this.#options.clock.setTimer(this.#checkMs, () => {
       this.#timer = this.#arm();
       this.#check();
     });

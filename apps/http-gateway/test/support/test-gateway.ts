@@ -67,6 +67,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     version: async () => '{"etcdserver":"3.5.30","etcdcluster":"3.5.0"}',
     admin: new Map(),
     report,
+    hasDocs: true,
   });
   const server = await startGatewayServer({
     address: { host: "127.0.0.1", port: 0 },
