@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import { GrpcStatus } from "@etcd-edge/proto";
 import type { Reply } from "../door/reply.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
@@ -52,8 +53,8 @@ export class HttpReply implements Reply {
       "Content-Length",
       length,
     ]);
-    response.end(text);
     this.#limitWriting();
+    response.end(text);
   }
 
   async part(text: string, headers: Metadata): Promise<void> {
@@ -143,7 +144,9 @@ export class HttpReply implements Reply {
   /** Connections of HTTP/1.1 are looked after as a whole: see StalledSockets. */
   #limitWriting(): void {
     const { response, writeTimeoutMs } = this.#options;
-    if (response.req.httpVersionMajor > 1) response.setTimeout(writeTimeoutMs, () => response.destroy());
+    if (response.req.httpVersionMajor < 2) return;
+    const { stream } = response as unknown as { stream: ServerHttp2Stream };
+    stream.setTimeout(writeTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
   }
 
   #sendsTrailers(): boolean {
