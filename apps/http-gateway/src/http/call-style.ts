@@ -12,7 +12,7 @@ export interface CallStyle {
 }
 
 /** etcd's own door: what everybody gets who asks for nothing else. */
-export const plainStyle: CallStyle = { bytes: "base64", problems: false, heartbeatMs: undefined };
+const plainStyle: CallStyle = { bytes: "base64", problems: false, heartbeatMs: undefined };
 
 /** More often would be load for nothing, less often of no use to anybody. */
 const heartbeatLimits = { minMs: 100, maxMs: 3_600_000 };
@@ -21,7 +21,7 @@ const heartbeatLimits = { minMs: 100, maxMs: 3_600_000 };
 export const styleParameters: ReadonlySet<string> = new Set(["utf8", "heartbeat"]);
 
 /** The header that does what the parameter `utf8` does. */
-export const utf8Header = "x-etcd-utf8";
+const utf8Header = "x-etcd-utf8";
 
 /**
  * Reads `utf8`, `heartbeat` from the query and `X-Etcd-Utf8`, `Accept` from the headers. Other parameters are not looked at:

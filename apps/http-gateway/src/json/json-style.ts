@@ -1,5 +1,5 @@
 /** Writes a JSON string with its quotes. */
-export type QuoteString = (text: string) => string;
+type QuoteString = (text: string) => string;
 
 /**
  * What becomes of the schema's `bytes`.

@@ -25,7 +25,7 @@ export interface GatewayServerOptions {
 }
 
 /** Of connections, whatever they carry. Durations in milliseconds. */
-export interface ConnectionLimits {
+interface ConnectionLimits {
   /** 0 for any number. */
   readonly maxConnections: number;
   readonly headerTimeoutMs: number;
