@@ -27,6 +27,13 @@ import {
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
+import {
+  createExplainWatch,
+  exposeWatches,
+  logHubEvent,
+  toWatchOptions,
+  WatchService,
+} from "@etcd-edge/watching";
 import { exposeAdmissions } from "./admission/admission-metrics.ts";
 import { Admissions } from "./admission/admissions.ts";
 import { startProfiles } from "./http/profiles.ts";
@@ -59,10 +66,6 @@ import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
 import { followMembers } from "./upstream/member-sync.ts";
 import { checkConfig } from "./validate-config.ts";
-import { createExplainWatch } from "./watch/explain-watch.ts";
-import { exposeWatches } from "./watch/watch-metrics.ts";
-import { logHubEvent, toWatchOptions } from "./watch/watch-options.ts";
-import { WatchService } from "./watch/watch-service.ts";
 
 /** A running proxy. */
 export interface GrpcProxy extends Service {

@@ -10,6 +10,7 @@ import {
   uintOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
+import { watchOptions } from "@etcd-edge/watching";
 
 /**
  * The flags of `etcd grpc-proxy start`, 3.4 to 3.7 together, with etcd's texts and defaults, and ours behind them.
@@ -312,63 +313,7 @@ export const options = {
     since: "edge",
     check: (value) => (value > 0 ? undefined : "--max-queue-wait must be positive"),
   }),
-  watchLogBytes: uintOption({
-    flag: "watch-log-bytes",
-    default: 256 << 20,
-    doc: "bytes of watch events that are kept in all for watchers that are behind; older ones are fetched from etcd again",
-    since: "edge",
-  }),
-  watchLogBytesPerFeed: uintOption({
-    flag: "watch-log-bytes-per-feed",
-    default: 16 << 20,
-    doc: "bytes of watch events that are kept of one watched range",
-    since: "edge",
-  }),
-  watchProgressNotifyInterval: durationOption({
-    flag: "watch-progress-notify-interval",
-    default: 600_000,
-    doc: "duration of periodical watch progress notification, to watches that asked for it and are quiet",
-    since: "edge",
-    check: (value) => (value > 0 ? undefined : "--watch-progress-notify-interval must be positive"),
-  }),
-  watchCreateTimeout: durationOption({
-    flag: "watch-create-timeout",
-    default: 5_000,
-    doc: 'longest time the creation of a watch waits for etcd before it is answered "etcdserver: request timed out"',
-    since: "edge",
-    check: (value) => (value > 0 ? undefined : "--watch-create-timeout must be positive"),
-  }),
-  watchStallTimeout: durationOption({
-    flag: "watch-stall-timeout",
-    default: 600_000,
-    doc: "a watch stream that its client has not read for this long is ended (0 for never)",
-    since: "edge",
-    check: (value) => (value >= 0 ? undefined : "--watch-stall-timeout must not be negative"),
-  }),
-  maxWatches: uintOption({
-    flag: "max-watches",
-    default: 1_000_000,
-    doc: "maximum number of client watches",
-    since: "edge",
-  }),
-  maxWatchesPerConnection: uintOption({
-    flag: "max-watches-per-connection",
-    default: 200_000,
-    doc: "maximum number of watches of one client connection",
-    since: "edge",
-  }),
-  maxWatchesPerStream: uintOption({
-    flag: "max-watches-per-stream",
-    default: 100_000,
-    doc: "maximum number of watches of one client stream",
-    since: "edge",
-  }),
-  maxPendingWatchCreates: uintOption({
-    flag: "max-pending-watch-creates",
-    default: 10_000,
-    doc: "maximum number of requests of one watch stream that wait for their answer",
-    since: "edge",
-  }),
+  ...watchOptions,
 };
 
 export type Config = OptionValues<typeof options>;

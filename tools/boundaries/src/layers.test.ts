@@ -53,6 +53,24 @@ describe("findViolations", () => {
   });
 });
 
+describe("services that use services", () => {
+  it("may, but not in a circle", () => {
+    const watching = one("watching", "service", ["endpoints"]);
+    expect(findViolations([watching, one("endpoints", "service")])).toEqual([]);
+    expect(
+      findViolations([
+        watching,
+        one("endpoints", "service", ["names"]),
+        one("names", "service", ["watching"]),
+      ]),
+    ).toEqual([
+      "watching imports itself by way of others",
+      "endpoints imports itself by way of others",
+      "names imports itself by way of others",
+    ]);
+  });
+});
+
 describe("layerOfTags", () => {
   it("reads the layer tag and refuses unknown ones", () => {
     expect(layerOfTags(["scope:x", "layer:core"])).toBe("core");

@@ -3,11 +3,12 @@
  *
  *     app → service, runtime → core → wire
  *
+ * A service may use another one, as watches use endpoints, but never so that they use each other.
  * Tests may use everything but apps; tools start apps as processes and import none.
  */
 const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   app: ["service", "runtime", "core", "wire"],
-  service: ["runtime", "core", "wire"],
+  service: ["service", "runtime", "core", "wire"],
   runtime: ["wire"],
   core: ["wire"],
   wire: [],
@@ -43,8 +44,23 @@ export function findViolations(packages: readonly WorkspacePackage[]): string[] 
     };
     for (const used of dependencies) complain(used, mayImport[layer]);
     for (const used of devDependencies) complain(used, [...mayImport[layer], "test"]);
+    if (reaches(byName, name, name)) problems.push(`${name} imports itself by way of others`);
   }
   return problems;
+}
+
+/** Whether there is a way from a package to another one over what their code imports. */
+function reaches(byName: ReadonlyMap<string, WorkspacePackage>, from: string, to: string): boolean {
+  const seen = new Set<string>();
+  const open = [from];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    for (const used of byName.get(name)?.dependencies ?? []) {
+      if (used === to) return true;
+      if (!seen.has(used)) open.push(used);
+      seen.add(used);
+    }
+  }
+  return false;
 }
 
 /** @returns the layer that the tags of a manifest name, if they name one we know */

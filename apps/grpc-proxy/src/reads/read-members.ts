@@ -8,8 +8,8 @@ import {
 import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
 import type { RpcPath } from "@etcd-edge/proto";
 import { type ClientSink, isSafeToResend, type Outcome, StatusCode } from "@etcd-edge/transport";
+import { scopeMetadata } from "@etcd-edge/watching";
 import { type Admissions, kindOfRange } from "../admission/admissions.ts";
-import { scopeMetadata } from "../relay/scope-metadata.ts";
 
 const paths: Readonly<Record<UpstreamRead["kind"], RpcPath>> = {
   range: "/etcdserverpb.KV/Range",

@@ -3,6 +3,7 @@ import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { findRpc, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue } from "@etcd-edge/transport";
+import { identityOfCredential, type WatchService } from "@etcd-edge/watching";
 import type { Admissions } from "../admission/admissions.ts";
 import { AdmittedCall } from "../admission/admitted-call.ts";
 import { findCourse } from "../course/find-course.ts";
@@ -13,7 +14,6 @@ import type { ReadService } from "../reads/read-service.ts";
 import { rpcTable } from "../rpc-table.ts";
 import { WatchCall, type WatchHost } from "../watch/watch-call.ts";
 import { WatchFans } from "../watch/watch-fans.ts";
-import type { WatchService } from "../watch/watch-service.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
 import type { CallTransform, FindTransform } from "./call-transform.ts";
 import type { ClientsCall, ClientsSink } from "./client-state.ts";
@@ -128,9 +128,9 @@ function createWatchHost(context: RelayContext): WatchHost {
   return {
     openSession: (port) =>
       watches.openSession(port, {
-        credential: chooseCredential(port.call.metadata).credential,
+        identity: identityOfCredential(chooseCredential(port.call.metadata).credential),
         requiresLeader: metadataValue(port.call.metadata, "hasleader") === "true",
-        connection: port.call.client.data,
+        connection: port.call.client.data.watchCount,
       }),
     closed: (session) => watches.closed(session),
     relay: ({ call, record, observe }) => {

@@ -1,6 +1,6 @@
 import type { Feed, Watcher } from "@etcd-edge/coalesce";
 import type { HttpHandler } from "@etcd-edge/runtime";
-import { describeRange } from "./watch-options.ts";
+import { describeRange } from "./describe-range.ts";
 import type { WatchService } from "./watch-service.ts";
 
 /** So many watches are told of one by one; the feeds always. */

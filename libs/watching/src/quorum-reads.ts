@@ -16,7 +16,8 @@ import {
   WatchRequestSchema,
 } from "@etcd-edge/proto";
 import { CallError, isSafeToResend, type RawMetadata } from "@etcd-edge/transport";
-import type { FindTransform } from "../relay/call-transform.ts";
+import type { FindMessageTransform } from "./message-transform.ts";
+import { scopeMetadata } from "./scope-metadata.ts";
 
 const probeTimeoutMs = 5_000;
 const rangePath: RpcPath = "/etcdserverpb.KV/Range";
@@ -27,19 +28,17 @@ const smallestKey = Uint8Array.of(0);
 /** The reads that watches need of etcd, with one credential. */
 export class QuorumReads {
   readonly #balancer: ChannelBalancer;
-  readonly #metadata: RawMetadata;
-  readonly #hasCredential: boolean;
-  readonly #findTransform: FindTransform;
+  readonly #credential: () => string | undefined;
+  readonly #findTransform: FindMessageTransform;
 
   constructor(options: {
     balancer: ChannelBalancer;
-    metadata: RawMetadata;
-    hasCredential: boolean;
-    findTransform: FindTransform;
+    /** What etcd is shown, asked for each call. */
+    credential: () => string | undefined;
+    findTransform: FindMessageTransform;
   }) {
     this.#balancer = options.balancer;
-    this.#metadata = options.metadata;
-    this.#hasCredential = options.hasCredential;
+    this.#credential = options.credential;
     this.#findTransform = options.findTransform;
   }
 
@@ -86,7 +85,7 @@ export class QuorumReads {
     const asked = create(RangeRequestSchema, { key: smallestKey, serializable: true, countOnly: true });
     const payload = this.#rewritten(rangePath, toBinary(RangeRequestSchema, asked));
     const deadlineAt = performance.now() + probeTimeoutMs;
-    const answer = await upstream.streams.unaryCall(rangePath, this.#metadata, payload, { deadlineAt });
+    const answer = await upstream.streams.unaryCall(rangePath, this.#metadata(), payload, { deadlineAt });
     return readResponseHeader(answer.payload).revision;
   }
 
@@ -99,7 +98,7 @@ export class QuorumReads {
     if (upstream === undefined) throw new ProbeError(14, "no etcd endpoint is available");
     const { promise, resolve, reject } = Promise.withResolvers<HeaderView>();
     const options = { deadlineAt: performance.now() + probeTimeoutMs };
-    const call = upstream.streams.open(watchPath, this.#metadata, options, {
+    const call = upstream.streams.open(watchPath, this.#metadata(), options, {
       onMessage: (payload) => resolve(readResponseHeader(payload)),
       onEnd: ({ code, message }) => reject(new ProbeError(code, message)),
     });
@@ -116,7 +115,9 @@ export class QuorumReads {
   async #probeAt(upstream: Upstream, ranges: readonly KeyRange[]): Promise<HeaderView> {
     const version = this.#balancer.memberOf(upstream)?.version ?? "";
     if (gatesOf(version).readOnlyTxn)
-      return readResponseHeader(await this.#call(upstream, txnPath, probeTxn(ranges, this.#hasCredential)));
+      return readResponseHeader(
+        await this.#call(upstream, txnPath, probeTxn(ranges, this.#credential() !== undefined)),
+      );
     let header: HeaderView | undefined;
     for (const range of ranges) {
       const asked = create(RangeRequestSchema, { ...toRangeFields(range), countOnly: true, limit: 1n });
@@ -128,7 +129,11 @@ export class QuorumReads {
   async #call(upstream: Upstream, path: RpcPath, request: Uint8Array): Promise<Buffer> {
     const deadlineAt = performance.now() + probeTimeoutMs;
     const payload = this.#rewritten(path, request);
-    return (await upstream.calls.unaryCall(path, this.#metadata, payload, { deadlineAt })).payload;
+    return (await upstream.calls.unaryCall(path, this.#metadata(), payload, { deadlineAt })).payload;
+  }
+
+  #metadata(): RawMetadata {
+    return scopeMetadata(this.#credential(), false);
   }
 
   #rewritten(path: RpcPath, request: Uint8Array): Uint8Array {

@@ -18,16 +18,15 @@ import {
 import { type ChannelBalancer, endpointKey } from "@etcd-edge/endpoints";
 import type { Clock } from "@etcd-edge/runtime";
 import { StatusCode } from "@etcd-edge/transport";
-import type { FindTransform } from "../relay/call-transform.ts";
-import type { ClientState } from "../relay/client-state.ts";
-import { scopeMetadata } from "../relay/scope-metadata.ts";
+import type { FindMessageTransform } from "./message-transform.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { UpstreamStreams } from "./upstream-streams.ts";
+import type { WatchIdentity } from "./watch-identity.ts";
 
 /** What a watch service is made of. Durations in milliseconds. */
 export interface WatchServiceOptions {
   readonly balancer: ChannelBalancer;
-  readonly findTransform: FindTransform;
+  readonly findTransform: FindMessageTransform;
   readonly clock: Clock;
   readonly limits: WatchLimits;
   readonly logBytes: { readonly maxTotalBytes: number; readonly maxLogBytes: number };
@@ -38,7 +37,16 @@ export interface WatchServiceOptions {
   readonly onEvent: (event: HubEvent) => void;
 }
 
-/** Everybody with one credential: they see the same keys, and share feeds. */
+/** Who opens a stream of watches. */
+export interface WatchClient {
+  readonly identity: WatchIdentity;
+  /** Whether the stream is to end where there is no leader: the metadata `hasleader: true`. */
+  readonly requiresLeader: boolean;
+  /** Watches of the client's connection, counted here against their limit. */
+  readonly connection: WatchCount;
+}
+
+/** Everybody of one identity scope: they see the same keys, and share feeds. */
 interface Scope {
   readonly hub: WatchHub;
   readonly pool: UpstreamPool;
@@ -120,21 +128,11 @@ export class WatchService implements Disposable {
     return { watchersCoalescing, eventsCoalescing: this.counted("sharedDeliveries") };
   }
 
-  /**
-   * Opens a client's stream.
-   * @param connection what is kept of the client's connection
-   */
-  openSession(
-    port: SessionPort,
-    client: {
-      readonly credential: string | undefined;
-      readonly requiresLeader: boolean;
-      readonly connection: ClientState;
-    },
-  ): WatchSession {
+  /** Opens a client's stream. `closed` is to be called when it is over. */
+  openSession(port: SessionPort, client: WatchClient): WatchSession {
     const { balancer } = this.#options;
-    const scope = this.#scopeOf(client.credential);
-    const session = new WatchSession(scope.context, port, client.connection.watchCount);
+    const scope = this.#scopeOf(client.identity);
+    const session = new WatchSession(scope.context, port, client.connection);
     scope.sessions.set(session, client.requiresLeader ? demanding : modest);
     if (client.requiresLeader && isLeaderless(balancer)) {
       void Promise.resolve().then(() => session.end(StatusCode.unavailable, noLeader));
@@ -144,13 +142,13 @@ export class WatchService implements Disposable {
 
   /** A stream is over. */
   closed(session: WatchSession): void {
-    for (const [credential, scope] of this.#scopes) {
+    for (const [key, scope] of this.#scopes) {
       if (!scope.sessions.delete(session)) continue;
       if (scope.sessions.size === 0) {
         scope.hub.close();
         for (const what of Object.keys(this.#past) as (keyof HubCounters)[])
           this.#past[what] += scope.hub.counters[what];
-        this.#scopes.delete(credential);
+        this.#scopes.delete(key);
       }
       return;
     }
@@ -173,20 +171,12 @@ export class WatchService implements Disposable {
     this.#scopes.clear();
   }
 
-  #scopeOf(credential: string | undefined): Scope {
-    const key = credential === undefined ? "" : `:${credential}`;
+  #scopeOf({ scope: key, credential }: WatchIdentity): Scope {
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
     const { balancer, findTransform, clock, limits, onEvent } = this.#options;
-    const streams = new UpstreamStreams(balancer, scopeMetadata(credential, true), findTransform(watchPath));
-    const pool = new UpstreamPool(streams);
-    const metadata = scopeMetadata(credential, false);
-    const reads = new QuorumReads({
-      balancer,
-      metadata,
-      hasCredential: credential !== undefined,
-      findTransform,
-    });
+    const pool = new UpstreamPool(new UpstreamStreams(balancer, credential, findTransform(watchPath)));
+    const reads = new QuorumReads({ balancer, credential, findTransform });
     const hub = new WatchHub({
       source: pool,
       sendProbe: (ranges) => reads.probe(ranges),

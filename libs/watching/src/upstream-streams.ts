@@ -10,7 +10,8 @@ import {
 import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
 import { fromBinary, StatusResponseSchema } from "@etcd-edge/proto";
 import { CallError, type RawMetadata, StatusCode } from "@etcd-edge/transport";
-import type { CallTransform } from "../relay/call-transform.ts";
+import type { MessageTransform } from "./message-transform.ts";
+import { scopeMetadata } from "./scope-metadata.ts";
 
 const watchPath = "/etcdserverpb.Watch/Watch";
 const statusPath = "/etcdserverpb.Maintenance/Status";
@@ -22,13 +23,20 @@ type Wish = Parameters<StreamOpener["pick"]>[0];
 /** Opens Watch calls over the connections for long streams, which bulk traffic does not use. */
 export class UpstreamStreams implements StreamOpener {
   readonly #balancer: ChannelBalancer;
-  readonly #metadata: RawMetadata;
-  readonly #transform: CallTransform | undefined;
+  readonly #credential: () => string | undefined;
+  readonly #transform: MessageTransform | undefined;
 
-  /** @param transform what a namespace does to requests and answers: nothing behind this knows of it */
-  constructor(balancer: ChannelBalancer, metadata: RawMetadata, transform: CallTransform | undefined) {
+  /**
+   * @param credential what etcd is shown, asked for each stream
+   * @param transform what a namespace does to requests and answers: nothing behind this knows of it
+   */
+  constructor(
+    balancer: ChannelBalancer,
+    credential: () => string | undefined,
+    transform: MessageTransform | undefined,
+  ) {
     this.#balancer = balancer;
-    this.#metadata = metadata;
+    this.#credential = credential;
     this.#transform = transform;
   }
 
@@ -47,10 +55,11 @@ export class UpstreamStreams implements StreamOpener {
     const upstream = this.#find(member) ?? this.#balancer.pick();
     if (upstream === undefined) throw new Error(`${member} is not an endpoint`); // asked for in the same turn as `pick`
     const transform = this.#transform;
+    const metadata = scopeMetadata(this.#credential(), true);
     let isOver = false;
     const call = upstream.streams.open(
       watchPath,
-      this.#metadata,
+      metadata,
       {},
       {
         onMessage: (payload) => {
@@ -70,7 +79,7 @@ export class UpstreamStreams implements StreamOpener {
         isOver = true;
         call.cancel();
       },
-      askGates: () => askGates(upstream, this.#metadata),
+      askGates: () => askGates(upstream, metadata),
     };
   }
 
