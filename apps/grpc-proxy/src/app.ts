@@ -124,7 +124,17 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
           onSinkError: (error) => logger.error("relay failed", { error }),
         }),
       onTransition: ({ endpoint, from, to }) =>
-        logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
+        logger.info("endpoint changed", {
+          address: endpointAddress(endpoint),
+          from: from.t,
+          to: to.t,
+          ...("error" in to ? { error: to.error } : {}),
+        }),
+      onRepinned: (clusterId, before) =>
+        logger.warn("another cluster has taken the place of the one before", {
+          "cluster-id": clusterId.toString(16),
+          "previous-cluster-id": before.toString(16),
+        }),
     });
   const balancer = undo.use(createBalancer());
 
@@ -140,15 +150,23 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     // A member that is not in the set may be older; there is no asking it.
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
+  const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
   const watches = undo.use(
     new WatchService({
       balancer,
       findTransform,
       clock: systemClock,
       ...toWatchOptions(config),
-      onEvent: (event) => logHubEvent(event, logger),
+      onEvent: (event) => {
+        if (event.t === "historyReplaced") floors?.forget();
+        logHubEvent(event, logger);
+      },
     }),
   );
+  balancer.onRepinned(() => {
+    floors?.forget();
+    watches.repin();
+  });
   const admissions = new Admissions(
     {
       concurrent: {
@@ -219,7 +237,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     sharesMessages: !config.experimentalEnableGrpcLogging,
     localAnswers: registry.localAnswers,
     leaseBook,
-    floors: config.experimentalSerializableOrdering ? new RevisionFloors() : undefined,
+    floors,
   });
   const server = undo.use(
     new Server<ClientState>({

@@ -131,6 +131,10 @@ export class ModelStream implements StreamPort {
     this.#sink = sink;
   }
 
+  acceptsCluster(): boolean {
+    return true;
+  }
+
   askGates(): Promise<VersionGates> {
     return Promise.resolve(gatesOf(this.#etcd.version));
   }

@@ -445,7 +445,7 @@ describe("rule 34: permission", () => {
 });
 
 describe("upstream streams", () => {
-  function openStream(version: string | undefined) {
+  function openStream(version: string | undefined, ownCluster = 7n) {
     const sent: string[] = [];
     let sink: StreamSink | undefined;
     const stream = new UpstreamStream(
@@ -456,6 +456,7 @@ describe("upstream streams", () => {
           member: "m1",
           send: (request) => void sent.push(fromBinary(WatchRequestSchema, request).requestUnion.case ?? ""),
           cancel: () => void sent.push("closed"),
+          acceptsCluster: (clusterId) => clusterId === 0n || clusterId === ownCluster,
           askGates: () => Promise.resolve(version === undefined ? oldestGates : gatesOf(version)),
         };
       },
@@ -510,6 +511,16 @@ describe("upstream streams", () => {
     say({ watchId: 0n, created: true });
     say({ watchId: -1n }, clusterId);
     expect(seen).toEqual(["created"]);
+  });
+
+  it("rule 32: a stream that a member of another cluster took ends, and nothing of it is believed", async () => {
+    const { sent, say, watch } = openStream("3.5.30", 6n);
+    const { seen } = watch("x");
+    await settle();
+    say({ watchId: 0n, created: true });
+    say({ watchId: 0n, events: [event("x", 50n)] });
+    expect(seen).toEqual(["lost"]);
+    expect(sent.at(-1)).toBe("closed");
   });
 
   it("rule 4: periodic progress counts on every version", async () => {
@@ -623,5 +634,22 @@ describe("rule 3: a history that was replaced", () => {
     world.revision = 40n;
     await world.clock.advance(1_000);
     expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 40");
+  });
+});
+
+describe("rule 32: another cluster at the addresses", () => {
+  const other = { clusterId: 8n, memberId: 3n, revision: 12n, raftTerm: 2n };
+
+  it("is not believed, until whoever looks at all endpoints says that the one before is gone", async () => {
+    const world = new ScriptedHub();
+    const client = await watching(world);
+    world.last.say(["k@150"]);
+    world.probe = () => Promise.resolve(other);
+    await expect(world.hub.probe({ t: "point", key: bytes("k") })).rejects.toMatchObject({ code: 14 });
+    expect(client.control.some((line) => line.startsWith("canceled"))).toBe(false);
+    world.hub.repin();
+    await world.clock.advance(0);
+    expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 12");
+    expect([world.hub.history.clusterId, world.hub.history.known]).toEqual([8n, 12n]);
   });
 });

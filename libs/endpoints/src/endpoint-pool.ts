@@ -100,6 +100,13 @@ export class EndpointPool implements AsyncDisposable {
     this.#monitors.get(endpointKey(endpoint))?.reportUnreachable(error);
   }
 
+  /** Looks at an endpoint, or at all of them, now instead of when it is due; whoever is being looked at is left alone. */
+  recheck(endpoint?: Endpoint): void {
+    const chosen =
+      endpoint === undefined ? [...this.#monitors.values()] : [this.#monitors.get(endpointKey(endpoint))];
+    for (const monitor of chosen) monitor?.recheck();
+  }
+
   /** Everybody in the set with what is believed of them, in the set's order. */
   snapshot(): readonly { readonly endpoint: Endpoint; readonly health: EndpointHealth }[] {
     return [...this.#monitors.values()].map(({ endpoint, health }) => ({ endpoint, health }));

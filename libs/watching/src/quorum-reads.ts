@@ -54,7 +54,9 @@ export class QuorumReads {
       const upstream = this.#balancer.pick(tried);
       if (upstream === undefined) throw new ProbeError(14, "no etcd endpoint is available");
       try {
-        return await this.#probeAt(upstream, ranges);
+        const header = await this.#probeAt(upstream, ranges);
+        if (this.#balancer.heard(upstream, header.clusterId)) return header;
+        tried.add(upstream);
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         tried.add(upstream);

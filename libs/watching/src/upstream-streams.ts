@@ -79,6 +79,7 @@ export class UpstreamStreams implements StreamOpener {
         isOver = true;
         call.cancel();
       },
+      acceptsCluster: (clusterId) => this.#balancer.heard(upstream, clusterId),
       askGates: () => askGates(upstream, metadata),
     };
   }

@@ -164,6 +164,11 @@ export class WatchService implements Disposable {
     }
   }
 
+  /** Another cluster has taken the place of the one that was watched (rule 32). */
+  repin(): void {
+    for (const { hub } of this.#scopes.values()) hub.repin();
+  }
+
   [Symbol.dispose](): void {
     for (const timer of this.#timers) timer.stop();
     this.#timers.length = 0;

@@ -4,16 +4,26 @@ import { checkHistory } from "./check-history.ts";
 import type { EtcdClientOptions } from "./driver/etcd-client.ts";
 import type { RoundOptions } from "./driver/round-context.ts";
 import { type Disturb, runRound } from "./driver/run-round.ts";
+import { runSwap } from "./driver/run-swap.ts";
 import { disturbWith, type FaultName, faults, isFault } from "./faults/faults.ts";
 import type { VerifyConfig } from "./options.ts";
-import { type RoundReport, type RunReport, summariseRound } from "./report/run-report.ts";
+import {
+  type RoundReport,
+  type RunReport,
+  type SwapReport,
+  summariseRound,
+  summariseSwap,
+} from "./report/run-report.ts";
 import { ViolationFiles, writeReport } from "./report/write-report.ts";
 import { isDoor } from "./stack/door.ts";
 import { type Stack, startStack } from "./stack/start-stack.ts";
+import { checkOneHistory } from "./validators/one-history.ts";
 import { promises } from "./validators/violation.ts";
 
 /** Calm between two faults. */
 const faultPauseMs = [300, 2_000] as const;
+/** A swap takes the better part of a minute where a door waits before it believes in another cluster. */
+const roundsPerSwap = 6;
 
 /** Told how it goes on, a line at a time. */
 type Say = (line: string) => void;
@@ -37,11 +47,11 @@ export async function verify(config: VerifyConfig, say: Say, interrupt: AbortSig
     disturbWith(stack, names, faultPauseMs, (name) => {
       done[name] = (done[name] ?? 0) + 1;
     });
-  const options = await roundOptions(config, stack);
   const files = new ViolationFiles(config.out);
   await files.prepare();
   const startedAt = new Date().toISOString();
   const rounds: RoundReport[] = [];
+  const swaps: SwapReport[] = [];
   const report = (): RunReport => ({
     what: describe(config, stack),
     seed,
@@ -50,11 +60,13 @@ export async function verify(config: VerifyConfig, say: Say, interrupt: AbortSig
     notes,
     allowed: promises.filter((one) => config.allow.includes(one)),
     rounds,
+    swaps,
   });
   say(`seed ${seed}: ${report().what}`);
   for (let left = config.duration; left > 0 && !interrupt.aborted; left -= config.round) {
     const limits = { durationMs: Math.min(left, config.round), operations: Number.POSITIVE_INFINITY };
     const prefix = `${config.prefix}${seed.toString(36)}.${rounds.length}.${Date.now().toString(36)}/`;
+    const options = await roundOptions(config, stack);
     const history = await runRound(options, prefix, limits, random.fork(), disturb, interrupt);
     const findings = checkHistory(history);
     await files.add(history, findings.violations);
@@ -64,6 +76,17 @@ export async function verify(config: VerifyConfig, say: Say, interrupt: AbortSig
     const broken = new Set(round.violations.map((one) => one.promise));
     say(
       `round ${rounds.length}: ${round.operations.answered} operations, ${round.watches.made} watches, ${round.events} events; ${broken.size === 0 ? "all kept" : `BROKEN: ${[...broken].join(", ")}`}`,
+    );
+    if (stack === undefined || !names.includes("cluster-swap") || rounds.length % roundsPerSwap !== 1)
+      continue;
+    const swap = await runSwap(stack, `${prefix}swap/`, random.fork());
+    const found = checkOneHistory(swap);
+    await files.add(swap.history, found);
+    swaps.push(summariseSwap(swap, found));
+    done["cluster-swap"] = swaps.length;
+    await writeReport(config.out, report());
+    say(
+      `another cluster behind the same addresses: ${found.length === 0 ? "all kept" : "BROKEN: one history"}`,
     );
   }
   return report();

@@ -9,14 +9,23 @@ const maxTokens = 10_000;
  */
 export class RevisionFloors {
   readonly #byToken = new Map<string, bigint>();
+  /** Counts the histories seen: what was shown of one says nothing about the next. */
+  #epoch = 0;
 
   of(client: ClientState, token: string | undefined): bigint {
     const ofToken = token === undefined ? 0n : (this.#byToken.get(token) ?? 0n);
-    return ofToken > client.shownRevision ? ofToken : client.shownRevision;
+    const ofClient = this.#shownTo(client);
+    return ofToken > ofClient ? ofToken : ofClient;
+  }
+
+  /** Another history has taken the place of the one whose revisions are remembered (rules 3 and 32). */
+  forget(): void {
+    this.#epoch++;
+    this.#byToken.clear();
   }
 
   raise(client: ClientState, token: string | undefined, revision: bigint): void {
-    if (revision > client.shownRevision) client.shownRevision = revision;
+    if (revision > this.#shownTo(client)) client.shown = { epoch: this.#epoch, revision };
     if (token === undefined) return;
     const known = this.#byToken.get(token) ?? 0n;
     this.#byToken.delete(token); // to the end of the line
@@ -24,5 +33,9 @@ export class RevisionFloors {
     if (this.#byToken.size <= maxTokens) return;
     const [oldest] = this.#byToken.keys();
     if (oldest !== undefined) this.#byToken.delete(oldest);
+  }
+
+  #shownTo({ shown }: ClientState): bigint {
+    return shown?.epoch === this.#epoch ? shown.revision : 0n;
   }
 }

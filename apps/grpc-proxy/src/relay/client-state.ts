@@ -6,8 +6,8 @@ import type { ServerCall, ServerSink } from "@etcd-edge/transport";
 export class ClientState {
   /** Who answers this client's questions about one member, while it is healthy. */
   pinned: Upstream | undefined;
-  /** The highest revision that an answer on this connection showed. Kept with serializable ordering only. */
-  shownRevision = 0n;
+  /** The highest revision that an answer on this connection showed, and of which history. Kept with serializable ordering only. */
+  shown: { readonly epoch: number; readonly revision: bigint } | undefined;
   /** The connection itself, once it has watches. */
   fans: FanPort | undefined;
   /** Watches of this connection, for their limit. */

@@ -20,6 +20,8 @@ export interface StreamPort {
   readonly member: string;
   send(request: Uint8Array): void;
   cancel(): void;
+  /** Whether the cluster at the other end is the one that is followed (rule 32). */
+  acceptsCluster(clusterId: bigint): boolean;
   /** What may be trusted of the etcd at the other end of the same connection. Never rejects. */
   askGates(): Promise<VersionGates>;
 }
@@ -31,6 +33,7 @@ export interface StreamSink {
 }
 
 const internalError = 13;
+const unavailable = 14;
 
 /**
  * Many watches on one Watch call. etcd chooses the ids, which are unique for the life of a stream (rule 11), and answers
@@ -134,6 +137,11 @@ export class UpstreamStream {
   }
 
   #onCreated(view: WatchResponseView): void {
+    if (!this.#port.acceptsCluster(view.header.clusterId)) {
+      this.#port.cancel();
+      this.#end({ t: "lost", code: unavailable, message: "the endpoint belongs to another cluster" });
+      return;
+    }
     const watch = this.#creating.shift();
     if (watch === undefined) return;
     if (view.isCanceled) {

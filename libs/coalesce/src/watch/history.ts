@@ -21,6 +21,8 @@ export class History {
   #clusterId: bigint | undefined = undefined;
   #known = 0n;
   #foreignSince: number | undefined = undefined;
+  /** Somebody who knows all endpoints says that the known cluster is gone: another one is believed at once. */
+  #isGone = false;
   #epoch = 0;
 
   constructor(clock: Clock) {
@@ -41,6 +43,11 @@ export class History {
     return this.#epoch;
   }
 
+  /** The known cluster is gone for good, as whoever looks at all endpoints found (rule 32). */
+  expectAnother(): void {
+    this.#isGone = this.#clusterId !== undefined;
+  }
+
   /** A revision that is known to be committed. */
   saw(revision: bigint): void {
     if (revision > this.#known) this.#known = revision;
@@ -54,7 +61,7 @@ export class History {
     const { clusterId, revision } = header;
     if (this.#clusterId !== undefined && clusterId !== 0n && clusterId !== this.#clusterId) {
       this.#foreignSince ??= this.#clock.nowMs();
-      if (this.#clock.nowMs() - this.#foreignSince < foreignMs) return "foreign";
+      if (!this.#isGone && this.#clock.nowMs() - this.#foreignSince < foreignMs) return "foreign";
       return this.#replace(header);
     }
     this.#foreignSince = undefined;
@@ -68,6 +75,7 @@ export class History {
     this.#clusterId = clusterId === 0n ? this.#clusterId : clusterId;
     this.#known = revision;
     this.#foreignSince = undefined;
+    this.#isGone = false;
     this.#epoch++;
     return "replaced";
   }

@@ -185,6 +185,17 @@ export class WatchHub {
     this.#registry.detach(watcher);
   }
 
+  /**
+   * Another cluster has taken the place of the one that was watched (rule 32): as soon as a quorum of it has answered,
+   * watchers are told "compacted" at its revision.
+   */
+  repin(): void {
+    this.history.expectAnother();
+    const [feed] = this.feeds();
+    // Without an answer the feeds, which have lost their streams, ask by themselves.
+    if (feed !== undefined) this.probe(feed.range).catch(() => undefined);
+  }
+
   /** Calls for every progress answer of a feed, and for every feed that advanced. Returns the way to stop that. */
   onProgress(listener: (feed: Feed) => void): () => void {
     this.#progressListeners.add(listener);

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "@etcd-edge/runtime";
 import type { Channel, ChannelState } from "@etcd-edge/transport";
 import { type Endpoint, endpointKey } from "../endpoint.ts";
 import { EndpointPool, type EndpointTransition } from "../endpoint-pool.ts";
@@ -5,6 +6,7 @@ import type { EndpointSource } from "../endpoint-set.ts";
 import type { EndpointHealth } from "../health/endpoint-health.ts";
 import type { MemberStatus, ProbeResult } from "../health/probe.ts";
 import { Picker } from "../picker.ts";
+import { type ClusterAnswer, ClusterPin } from "./cluster-pin.ts";
 import { probeStatus } from "./status-probe.ts";
 import type { ChannelUse, Upstream } from "./upstream.ts";
 
@@ -23,6 +25,9 @@ export interface ChannelBalancerOptions {
   /** Silence longer than this counts against an endpoint; the second in a row takes it out. Default 1000. */
   readonly probeTimeoutMs?: number;
   readonly onTransition?: (transition: EndpointTransition) => void;
+  /** Another cluster has taken the place of the one before for good (rule 32). Before `onRepinned` listeners hear of it. */
+  readonly onRepinned?: (clusterId: bigint, before: bigint) => void;
+  readonly clock?: Clock;
 }
 
 interface Candidate {
@@ -34,7 +39,7 @@ interface Candidate {
 /**
  * Spreads calls over the endpoints of a set: round robin, or by SRV priority and weight. Prefers endpoints that answer
  * status probes; when there is none it uses the doubtful, and when there is none of those either it uses all, for a
- * wrong belief about everybody must not become an outage.
+ * wrong belief about everybody must not become an outage. Members of another cluster than most are never used (rule 32).
  *
  * Disposing closes every channel at once; calls under way fail with 14.
  */
@@ -45,6 +50,8 @@ export class ChannelBalancer implements AsyncDisposable {
   readonly #picker = new Picker();
   readonly #unsubscribe: () => void;
   readonly #listeners = new Set<() => void>();
+  readonly #repinListeners = new Set<() => void>();
+  readonly #pin: ClusterPin<string>;
   /** What each said when it was last looked at. */
   readonly #members = new Map<Upstream, MemberStatus>();
   /** Those that told nothing, because we showed no user. */
@@ -57,10 +64,17 @@ export class ChannelBalancer implements AsyncDisposable {
   #turn = 0;
 
   constructor(options: ChannelBalancerOptions) {
+    const clock = options.clock ?? systemClock;
     this.#options = options;
+    this.#pin = new ClusterPin({
+      clock,
+      lookAgain: () => this.#pool.recheck(),
+      onRepinned: (clusterId, before) => this.#onRepinned(clusterId, before),
+    });
     this.#follow();
     this.#pool = new EndpointPool({
       source: options.source,
+      clock,
       probe: async (endpoint, signal) => {
         const upstream = this.#upstreams.get(endpointKey(endpoint));
         return upstream === undefined
@@ -116,6 +130,28 @@ export class ChannelBalancer implements AsyncDisposable {
     return this.#guarded.has(upstream);
   }
 
+  /**
+   * An answer of this endpoint named a cluster. With auth on nothing else may tell it.
+   * @returns whether the answer may be believed: it is of the cluster that is followed, or names none
+   */
+  heard({ endpoint }: Upstream, clusterId: bigint): boolean {
+    const key = endpointKey(endpoint);
+    if (clusterId !== 0n && this.#upstreams.has(key) && this.#pin.answerOf(key) !== clusterId)
+      this.#noteCluster(key, clusterId);
+    return this.#pin.accepts(clusterId);
+  }
+
+  /** Whether it is not known which cluster is at the other end, so that an answer that names one should be `heard`. */
+  isUntold({ endpoint }: Upstream): boolean {
+    return typeof this.#pin.answerOf(endpointKey(endpoint)) !== "bigint";
+  }
+
+  /** Calls when another cluster has taken the place of the one before: whatever is remembered of that is void. */
+  onRepinned(listener: () => void): () => void {
+    this.#repinListeners.add(listener);
+    return () => void this.#repinListeners.delete(listener);
+  }
+
   /** Every endpoint of the set. */
   upstreams(): readonly Upstream[] {
     return [...this.#upstreams.values()];
@@ -150,6 +186,7 @@ export class ChannelBalancer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe();
+    this.#pin[Symbol.dispose]();
     await this.#pool[Symbol.asyncDispose]();
     for (const upstream of this.#upstreams.values()) close(upstream);
     this.#upstreams.clear();
@@ -163,8 +200,40 @@ export class ChannelBalancer implements AsyncDisposable {
     else this.#members.set(upstream, result.member);
     if (isKnown && result.t === "alive" && result.isGuarded === true) this.#guarded.add(upstream);
     else this.#guarded.delete(upstream);
+    if (isKnown) this.#judgeCluster(upstream, result);
     this.#leader = this.#electLeader();
-    return result;
+    const key = endpointKey(upstream.endpoint);
+    return isKnown && this.#pin.isForeign(key)
+      ? { t: "unreachable", error: "belongs to another cluster" }
+      : result;
+  }
+
+  #judgeCluster(upstream: Upstream, result: ProbeResult): void {
+    const key = endpointKey(upstream.endpoint);
+    const told = clusterOf(result);
+    // Who does not tell is who it was, for as long as its connections stand.
+    const known = this.#pin.answerOf(key);
+    this.#noteCluster(key, told === "untold" && typeof known === "bigint" ? known : told);
+    if (this.#pin.isForeign(key)) this.#members.delete(upstream);
+  }
+
+  #noteCluster(key: string, answer: ClusterAnswer): void {
+    const before = this.#foreign();
+    this.#pin.saw(key, answer, new Set(this.#upstreams.keys()));
+    // One answer may be a verdict on others, who hear nothing of it until they are looked at.
+    if (before !== this.#foreign()) this.#rank();
+  }
+
+  /** The keys of all that are foreign, as one string to compare. */
+  #foreign(): string {
+    return [...this.#upstreams.keys()].filter((key) => this.#pin.isForeign(key)).join();
+  }
+
+  #onRepinned(clusterId: bigint, before: bigint): void {
+    this.#options.onRepinned?.(clusterId, before);
+    for (const listener of [...this.#repinListeners]) listener();
+    // Others of the new cluster were ejected as foreign.
+    this.#pool.recheck();
   }
 
   /** Of those who say that they lead, the one of the latest term: an old leader may not have heard of its end. */
@@ -179,7 +248,9 @@ export class ChannelBalancer implements AsyncDisposable {
 
   /** The last resort of a call that failed on every candidate: those not tried, whatever is believed of them. */
   #pickAnyBut(tried: ReadonlySet<Upstream> | undefined): Upstream | undefined {
-    for (const upstream of this.#upstreams.values()) if (tried?.has(upstream) !== true) return upstream;
+    for (const [key, upstream] of this.#upstreams) {
+      if (tried?.has(upstream) !== true && !this.#pin.isForeign(key)) return upstream;
+    }
     return undefined;
   }
 
@@ -203,6 +274,11 @@ export class ChannelBalancer implements AsyncDisposable {
     const { createChannel } = this.#options;
     const onState = (state: ChannelState): void => {
       if (state.t === "transientFailure") this.#pool.reportUnreachable(endpoint, state.message);
+      // Whoever took the connection may be another than before.
+      else if (state.t === "ready") {
+        this.#pin.forget(endpointKey(endpoint));
+        this.#pool.recheck(endpoint);
+      }
     };
     const calls = createChannel(endpoint, "calls", onState);
     const streams = createChannel(endpoint, "streams", onState);
@@ -216,7 +292,7 @@ export class ChannelBalancer implements AsyncDisposable {
     const all: Candidate[] = [];
     for (const { endpoint, health } of this.#pool.snapshot()) {
       const upstream = this.#upstreams.get(endpointKey(endpoint));
-      if (upstream === undefined) continue;
+      if (upstream === undefined || this.#pin.isForeign(endpointKey(endpoint))) continue;
       const candidate = { upstream, priority: endpoint.priority, weight: endpoint.weight };
       all.push(candidate);
       if (health.t === "healthy") good.push(candidate);
@@ -229,6 +305,20 @@ export class ChannelBalancer implements AsyncDisposable {
       (one) => one.priority === first?.priority && one.weight === first.weight,
     );
     for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** A member that has no leader, or is a learner, is of no use, and of its cluster all the same. */
+function clusterOf(result: ProbeResult): ClusterAnswer {
+  switch (result.t) {
+    case "alive":
+      return result.member?.clusterId ?? "untold";
+    case "unreachable":
+      return result.clusterId;
+    case "silent":
+      return undefined;
+    default:
+      return result satisfies never;
   }
 }
 

@@ -23,11 +23,11 @@ export async function probeStatus(channel: Channel, signal: AbortSignal): Promis
       signal,
     });
     const { header, leader, isLearner, raftTerm, version } = fromBinary(StatusResponseSchema, payload);
-    if (isLearner) return { t: "unreachable", error: "is a learner" };
-    const memberId = header?.memberId ?? 0n;
+    const { memberId = 0n, clusterId = 0n } = header ?? {};
+    if (isLearner) return { t: "unreachable", error: "is a learner", clusterId };
     if (memberId === 0n) return { t: "alive" };
-    if (leader === 0n) return { t: "unreachable", error: "has no leader" };
-    return { t: "alive", member: { memberId, leaderId: leader, raftTerm, version } };
+    if (leader === 0n) return { t: "unreachable", error: "has no leader", clusterId };
+    return { t: "alive", member: { memberId, clusterId, leaderId: leader, raftTerm, version } };
   } catch (error) {
     if (error instanceof CallError && answers.has(error.code)) {
       return error.message.startsWith("etcdserver: ") ? { t: "alive", isGuarded: true } : { t: "alive" };

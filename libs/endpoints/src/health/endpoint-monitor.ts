@@ -57,6 +57,18 @@ export class EndpointMonitor {
     this.#handle({ t: "retry-due" });
   }
 
+  /** Looks now, in whatever state it is. */
+  recheck(): void {
+    if (this.#isStopped || this.#probing !== undefined) return;
+    if (this.#health.t === "ejected") {
+      this.hurry();
+    } else if (this.#options.probeIntervalMs !== undefined) {
+      this.#timer?.stop();
+      this.#timer = undefined;
+      this.#startProbe();
+    }
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#leave();

@@ -3,6 +3,7 @@ import type { Endpoint } from "../endpoint.ts";
 /** What a member says of itself and its cluster. */
 export interface MemberStatus {
   readonly memberId: bigint;
+  readonly clusterId: bigint;
   /** 0 while there is none. */
   readonly leaderId: bigint;
   readonly raftTerm: bigint;
@@ -19,8 +20,8 @@ export type ProbeResult =
   | { readonly t: "alive"; readonly member?: MemberStatus; readonly isGuarded?: true }
   /** Connected, but no sign of life before the signal fired. */
   | { readonly t: "silent"; readonly error: string }
-  /** Refused, reset, no route, or it says itself that it must not be used. */
-  | { readonly t: "unreachable"; readonly error: string };
+  /** Refused, reset, no route, or it says itself that it must not be used; then with its cluster, where it names one. */
+  | { readonly t: "unreachable"; readonly error: string; readonly clusterId?: bigint };
 
 /**
  * Looks at an endpoint once. Never rejects; settles soon after `signal` fires (which means: time is up) and leaves no

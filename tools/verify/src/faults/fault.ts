@@ -7,5 +7,6 @@ export interface Fault {
   readonly impossible?: (stack: Stack) => string | undefined;
   /** One line for `--help`. */
   readonly summary: string;
-  run(stack: Stack, controls: RoundControls): Promise<void>;
+  /** Absent where it is no disturbance of a history but the end of one, and done between two rounds. */
+  run?(stack: Stack, controls: RoundControls): Promise<void>;
 }

@@ -28,6 +28,11 @@ export const faults = {
       resume();
     },
   },
+  "cluster-swap": {
+    summary: "another cluster, with a history of its own, is behind the same addresses: between two rounds",
+    impossible: (stack: Stack) =>
+      stack.options.cluster === undefined ? undefined : "the cluster is not one of verify's own",
+  },
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;
@@ -50,15 +55,17 @@ export function disturbWith(
 ): Disturb {
   return async (controls) => {
     const { traffic, random, recorder } = controls;
+    const meanwhile = names.filter((name) => "run" in faults[name]);
     let turn: FaultName[] = [];
-    while (names.length > 0 && !traffic.aborted) {
+    while (meanwhile.length > 0 && !traffic.aborted) {
       await delay(random.between(...pauseMs), undefined, { signal: traffic }).catch(() => {});
       if (traffic.aborted) return;
-      if (turn.length === 0) turn = shuffle([...names], controls);
+      if (turn.length === 0) turn = shuffle([...meanwhile], controls);
       const name = turn.pop();
       if (name === undefined) return;
       const over = recorder.disturb();
-      await faults[name].run(stack, controls);
+      const fault: Fault = faults[name];
+      await fault.run?.(stack, controls);
       over();
       done(name);
     }

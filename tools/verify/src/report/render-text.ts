@@ -1,4 +1,11 @@
-import { countViolations, isGood, type RoundReport, type RunReport } from "./run-report.ts";
+import {
+  countViolations,
+  isGood,
+  type RoundReport,
+  type RunReport,
+  type SwapReport,
+  violationsOf,
+} from "./run-report.ts";
 
 const shownPerPromise = 2;
 
@@ -17,6 +24,7 @@ export function renderText(report: RunReport): string {
     `  watches     ${sum((r) => r.watches.made)} made, ${sum((r) => r.watches.resumed)} of them resumed, ${sum((r) => r.watches.compacted)} compacted; ${sum((r) => r.events)} events, ${sum((r) => r.progress)} progress answers`,
     `  order       ${sum((r) => r.search.calls)} calls in ${sum((r) => r.search.components)} sets of keys${gaveUp.length === 0 ? "" : `; the search gave up on ${gaveUp.length}: ${gaveUp.slice(0, 3).join(" | ")}`}`,
     `  faults      ${faults.join(", ") || "none"}`,
+    ...report.swaps.map((swap) => `  swap        ${describeSwap(swap)}`),
     ...report.notes.map((note) => `  note        ${note}`),
   ];
   const counts = countViolations(report);
@@ -24,7 +32,7 @@ export function renderText(report: RunReport): string {
   for (const [promise, count] of counts) {
     const forgiven = allowed.includes(promise) ? " (allowed)" : "";
     lines.push("", `✗ ${promise}: ${count}${forgiven}`);
-    const found = rounds.flatMap((round) => round.violations).filter((one) => one.promise === promise);
+    const found = violationsOf(report).filter((one) => one.promise === promise);
     for (const { text, evidence } of found.slice(0, shownPerPromise)) {
       lines.push(`  ${text}`, ...evidence.map((line) => `    ${shorten(line)}`));
     }
@@ -32,6 +40,12 @@ export function renderText(report: RunReport): string {
   }
   lines.push("", isGood(report) ? "every other promise was kept" : "promises were broken", "");
   return lines.join("\n");
+}
+
+function describeSwap({ watches, answers, toldAfterMs, answeredAfterMs }: SwapReport): string {
+  const seconds = (ms: number | undefined): string =>
+    ms === undefined ? "never" : `${(ms / 1000).toFixed(1)} s`;
+  return `another cluster: ${watches} watches, the last of before told after ${seconds(toldAfterMs)}; ${answers} answers, the last client served after ${seconds(answeredAfterMs)}`;
 }
 
 function shorten(line: string): string {

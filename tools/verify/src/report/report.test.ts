@@ -31,7 +31,7 @@ const findings = checkHistory(broken);
 function reportOf(more: Partial<RunReport> = {}): RunReport {
   const round = summariseRound(broken, findings);
   const common = { what: "a store", seed: 1, startedAt: "now", faults: { cut: 2 }, notes: [], allowed: [] };
-  return { ...common, rounds: [round], ...more };
+  return { ...common, rounds: [round], swaps: [], ...more };
 }
 
 describe("a report", () => {

@@ -1,6 +1,7 @@
 import type { Findings } from "../check-history.ts";
 import type { FaultName } from "../faults/faults.ts";
 import type { History } from "../history/history.ts";
+import type { SwapRecord } from "../history/swap-record.ts";
 import { eventsOf } from "../history/watch-record.ts";
 import type { PromiseName, Violation } from "../validators/violation.ts";
 
@@ -26,6 +27,16 @@ export interface RoundReport {
   readonly violations: readonly Violation[];
 }
 
+/** What was seen of one cluster taking the place of another. */
+export interface SwapReport {
+  /** From the swap until everybody had been told, and until the door answered for the new cluster; the slowest of each. */
+  readonly toldAfterMs: number | undefined;
+  readonly answeredAfterMs: number | undefined;
+  readonly watches: number;
+  readonly answers: number;
+  readonly violations: readonly Violation[];
+}
+
 /** A whole run. */
 export interface RunReport {
   readonly what: string;
@@ -36,6 +47,7 @@ export interface RunReport {
   readonly notes: readonly string[];
   readonly allowed: readonly PromiseName[];
   readonly rounds: readonly RoundReport[];
+  readonly swaps: readonly SwapReport[];
 }
 
 export function summariseRound(history: History, findings: Findings): RoundReport {
@@ -67,10 +79,34 @@ export function summariseRound(history: History, findings: Findings): RoundRepor
   };
 }
 
-/** Violations by promise, over all rounds. */
-export function countViolations({ rounds }: RunReport): ReadonlyMap<PromiseName, number> {
+export function summariseSwap(swap: SwapRecord, violations: readonly Violation[]): SwapReport {
+  const { history, swappedAt, after, answers } = swap;
+  const old = history.watches.filter(({ askedAt }) => askedAt < swappedAt);
+  const ends = old.flatMap(({ messages }) => messages.filter(({ t }) => t === "lost" || t === "canceled"));
+  const firsts = new Map<number, number>();
+  for (const { client, at, clusterId } of answers) {
+    if (clusterId === after && !firsts.has(client)) firsts.set(client, at - swappedAt);
+  }
+  const slowest = (times: readonly number[]): number | undefined =>
+    times.length === 0 ? undefined : Math.round(Math.max(...times));
+  return {
+    toldAfterMs: slowest(ends.map(({ at }) => at - swappedAt)),
+    answeredAfterMs: slowest([...firsts.values()]),
+    watches: history.watches.length,
+    answers: answers.length,
+    violations,
+  };
+}
+
+/** All that were found, in rounds and between them. */
+export function violationsOf({ rounds, swaps }: RunReport): readonly Violation[] {
+  return [...rounds, ...swaps].flatMap(({ violations }) => violations);
+}
+
+/** Violations by promise. */
+export function countViolations(report: RunReport): ReadonlyMap<PromiseName, number> {
   const counts = new Map<PromiseName, number>();
-  for (const { promise } of rounds.flatMap((round) => round.violations)) {
+  for (const { promise } of violationsOf(report)) {
     counts.set(promise, (counts.get(promise) ?? 0) + 1);
   }
   return counts;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Random } from "@etcd-edge/testkit";
 import {
   createAuthority,
@@ -30,6 +31,7 @@ export interface StackOptions {
 /** etcd with a door in front, every process and every hop of it at hand. Disposing takes it down. */
 export interface Stack extends AsyncDisposable {
   readonly options: StackOptions;
+  /** The one that is behind the inner relays now. */
   readonly cluster: EtcdCluster;
   readonly members: readonly Unit[];
   /** Of each tier its replicas, the nearest to the clients first. */
@@ -40,8 +42,14 @@ export interface Stack extends AsyncDisposable {
   readonly innerRelays: readonly FaultRelay[];
   /** Where clients go. */
   readonly target: EtcdClientOptions;
-  /** etcd itself, past all relays. */
+  /** etcd itself, past all relays; another after `swapCluster`. */
   readonly reference: EtcdClientOptions;
+  /**
+   * Another cluster with a history of its own takes the place of the one that is there: every connection to that is reset,
+   * and it ends.
+   * @param prepare writes what it is to hold by then
+   */
+  swapCluster(prepare: (next: EtcdClientOptions) => Promise<void>): Promise<void>;
 }
 
 const root = { name: "root", password: "verify" };
@@ -58,18 +66,22 @@ export async function startStack(options: StackOptions, random: Random): Promise
   const hasUsers = tokenTtlSeconds > 0;
   const authority = options.tls ? undo.use(await createAuthority()) : undefined;
   const certificate = await authority?.issue({ name: "server" });
-  const cluster =
-    options.cluster ??
-    undo.use(
-      await startEtcdCluster({
-        binary,
-        members,
-        args: etcdFlags(options),
-        ...(certificate === undefined ? {} : { tls: certificate }),
-      }),
-    );
   const etcdctlFlags = authority === undefined ? [] : [`--cacert=${authority.caFile}`];
-  if (hasUsers) await enableAuth(cluster, etcdctlFlags);
+  const startCluster = async (): Promise<EtcdCluster> => {
+    const args = [...etcdFlags(options), `--initial-cluster-token=${randomUUID()}`];
+    const started = await startEtcdCluster({
+      binary,
+      members,
+      args,
+      ...(certificate === undefined ? {} : { tls: certificate }),
+    });
+    if (hasUsers) await enableAuth(started, etcdctlFlags);
+    return started;
+  };
+  let cluster = options.cluster ?? (await startCluster());
+  undo.defer(async () => {
+    if (cluster !== options.cluster) await cluster[Symbol.asyncDispose]();
+  });
   const tls = authority && certificate && { caFile: authority.caFile, ...certificate };
   const relayTo = async (addresses: readonly string[]): Promise<readonly FaultRelay[]> =>
     await Promise.all(
@@ -93,13 +105,27 @@ export async function startStack(options: StackOptions, random: Random): Promise
   const owned = undo.move();
   return {
     options,
-    cluster,
-    members: cluster.members.map(unitOfMember),
+    get cluster() {
+      return cluster;
+    },
+    get members() {
+      return cluster.members.map(unitOfMember);
+    },
     tiers,
     outerRelays,
     innerRelays,
     target: { endpoints: outerRelays.map((relay) => relay.address), ...common },
-    reference: { endpoints: cluster.endpoints, ...common },
+    get reference() {
+      return { endpoints: cluster.endpoints, ...common };
+    },
+    swapCluster: async (prepare) => {
+      const next = await startCluster();
+      await prepare({ endpoints: next.endpoints, ...common });
+      const before = cluster;
+      cluster = next;
+      for (const [i, relay] of innerRelays.entries()) relay.retarget(next.endpoints[i] ?? "");
+      if (before !== options.cluster) await before[Symbol.asyncDispose]();
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

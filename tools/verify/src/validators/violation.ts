@@ -18,6 +18,7 @@ export const promises = [
   "cancels",
   "convergence",
   "lease bounds",
+  "one history",
 ] as const;
 
 export type PromiseName = (typeof promises)[number];
