@@ -53,6 +53,10 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
+import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.ts";
+import { toCacheLimits } from "./reads/cache-options.ts";
+import { createEpochProbe } from "./reads/epoch-probe.ts";
+import { openStore } from "./reads/open-store.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
@@ -151,6 +155,18 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
+  // Our own identity never shares a connection with clients (rule 8).
+  const ownBalancer = serviceToken === undefined ? balancer : undo.use(createBalancer());
+  const probe = createEpochProbe(ownBalancer, serviceToken);
+  const store = config.shareReads
+    ? await openStore(config, { clock: systemClock, logger, probe })
+    : undefined;
+  if (store !== undefined) undo.use(store);
+  const forgetHistory = (): void => {
+    floors?.forget();
+    reads?.forget();
+    store?.epoch.replaced();
+  };
   const watches = undo.use(
     new WatchService({
       balancer,
@@ -158,13 +174,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       clock: systemClock,
       ...toWatchOptions(config),
       onEvent: (event) => {
-        if (event.t === "historyReplaced") floors?.forget();
+        if (event.t === "historyReplaced") forgetHistory();
         logHubEvent(event, logger);
       },
     }),
   );
   balancer.onRepinned(() => {
-    floors?.forget();
+    forgetHistory();
     watches.repin();
   });
   const admissions = new Admissions(
@@ -188,8 +204,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         clock: systemClock,
         maxSendBytes,
         unsharedPrefixes: config.unsharedReadPrefixes,
+        watches,
+        isCaching: config.cacheReads,
+        limits: toCacheLimits(config),
+        remote: store?.answers,
       })
     : undefined;
+  if (reads !== undefined) undo.use(reads);
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
@@ -197,8 +218,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
   exposeAdmissions(metrics, admissions);
-  if (reads !== undefined) exposeReads(metrics, reads.counts);
-  exposeSharing(metrics, () => watches.sharing());
+  if (reads !== undefined) {
+    exposeReads(metrics, reads.counts);
+    exposeCache(metrics, reads);
+  }
+  if (store !== undefined) exposeStore(metrics, store);
+  exposeSharing(
+    metrics,
+    () => watches.sharing(),
+    () => summariseCache(reads),
+  );
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());
@@ -215,8 +244,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     startRegistry(
       { ...config, advertiseClientUrl },
       {
-        // Our own identity never shares a connection with clients (rule 8).
-        balancer: serviceToken === undefined ? balancer : undo.use(createBalancer()),
+        balancer: ownBalancer,
         token: serviceToken,
         hostname: hostname(),
         logger,

@@ -27,6 +27,8 @@ export interface RpcTreatment {
   readonly shared?: "watch" | "read";
   /** What etcd is given a bounded amount of at once: reads, by their size, or writes. */
   readonly work?: "range" | "write";
+  /** Once it is done, what is below its revision is gone. */
+  readonly compacts?: true;
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }
@@ -50,7 +52,7 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.KV/Put": { keys: "data", ordered: true, work: "write" },
   "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true, work: "write" },
   "/etcdserverpb.KV/Txn": { keys: "data", ordered: true, work: "write" },
-  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true, work: "write" },
+  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true, work: "write", compacts: true },
   "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true, shared: "watch" },
   "/etcdserverpb.Lease/LeaseGrant": { keys: "none", lease: "grant" },
   "/etcdserverpb.Lease/LeaseRevoke": { keys: "none", lease: "revoke" },

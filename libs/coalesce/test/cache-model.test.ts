@@ -114,9 +114,26 @@ class Player {
         stream?.deliver();
         break;
       case 9:
-        if (this.#chance.int(8) === 0) stream?.break();
-        else if (this.#chance.int(10) === 0) world.hasQuorum = !world.hasQuorum;
-        else if (this.#chance.int(10) === 0) world.permission = !world.isPermitted;
+        switch (this.#chance.int(60)) {
+          case 0:
+            world.permission = !world.isPermitted;
+            break;
+          case 1:
+          case 2:
+          case 3:
+          case 4:
+            world.hasQuorum = !world.hasQuorum;
+            break;
+          case 5:
+          case 6:
+          case 7:
+          case 8:
+          case 9:
+          case 10:
+            stream?.break();
+            break;
+          default:
+        }
         break;
       case 10:
       case 11:

@@ -2,7 +2,7 @@ import type { ReadResult } from "../read/ports.ts";
 import type { CachedRead } from "./read-cache.ts";
 
 /** Somebody who waits for a fetch. */
-export interface Waiter {
+interface Waiter {
   readonly read: CachedRead;
   /** It was there before the read was sent. */
   readonly isFirst: boolean;
