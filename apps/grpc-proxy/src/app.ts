@@ -63,6 +63,10 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
+import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.ts";
+import { toCacheLimits } from "./reads/cache-options.ts";
+import { createEpochProbe } from "./reads/epoch-probe.ts";
+import { openStore } from "./reads/open-store.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
@@ -175,6 +179,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
+  const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
+  const store = config.shareReads
+    ? await openStore(config, { clock: systemClock, logger, probe })
+    : undefined;
+  if (store !== undefined) undo.use(store);
+  const forgetHistory = (): void => {
+    floors?.forget();
+    reads?.forget();
+    store?.epoch.replaced();
+  };
   const watches: WatchService = undo.use(
     new WatchService({
       balancer,
@@ -184,13 +198,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       ...(service === undefined ? {} : { service }),
       ...toWatchOptions(config),
       onEvent: (event) => {
-        if (event.t === "historyReplaced") floors?.forget();
+        if (event.t === "historyReplaced") forgetHistory();
         logHubEvent(event, logger);
       },
     }),
   );
   balancer.onRepinned(() => {
-    floors?.forget();
+    forgetHistory();
     watches.repin();
   });
   const admissions = new Admissions(
@@ -214,8 +228,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         clock: systemClock,
         maxSendBytes,
         unsharedPrefixes: config.unsharedReadPrefixes,
+        watches,
+        isCaching: config.cacheReads,
+        limits: toCacheLimits(config),
+        remote: store?.answers,
       })
     : undefined;
+  if (reads !== undefined) undo.use(reads);
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
@@ -223,8 +242,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
   exposeAdmissions(metrics, admissions);
-  if (reads !== undefined) exposeReads(metrics, reads.counts);
-  exposeSharing(metrics, () => watches.sharing());
+  if (reads !== undefined) {
+    exposeReads(metrics, reads.counts);
+    exposeCache(metrics, reads);
+  }
+  if (store !== undefined) exposeStore(metrics, store);
+  exposeSharing(
+    metrics,
+    () => watches.sharing(),
+    () => summariseCache(reads),
+  );
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());

@@ -12,6 +12,7 @@ import {
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
 import { watchOptions } from "@etcd-edge/watching";
+import { cacheOptions } from "./reads/cache-options.ts";
 
 /**
  * The flags of `etcd grpc-proxy start`, 3.4 to 3.7 together, with etcd's texts and defaults, and ours behind them.
@@ -282,6 +283,19 @@ export const options = {
     flag: "unshared-read-prefixes",
     default: [],
     doc: "reads whose key begins with one of these are sent one by one",
+    since: "edge",
+  }),
+  ...cacheOptions,
+  fabricPrefix: stringOption({
+    flag: "fabric-prefix",
+    default: "etcd-edge",
+    doc: "what everything begins with that replicas share: deployments are told apart by it",
+    since: "edge",
+  }),
+  fabricKeyFile: stringOption({
+    flag: "fabric-key-file",
+    default: "",
+    doc: "file with the key that replicas seal with what they share; what is not sealed with it is ignored",
     since: "edge",
   }),
   maxConcurrentReads: uintOption({
