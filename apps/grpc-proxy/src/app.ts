@@ -40,13 +40,13 @@ import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import {
   createExplainWatch,
   exposeWatches,
+  joinFabric,
   logHubEvent,
   toWatchOptions,
   WatchService,
 } from "@etcd-edge/watching";
 import { exposeAdmissions } from "./admission/admission-metrics.ts";
 import { Admissions } from "./admission/admissions.ts";
-import { joinFabric } from "./fabric/join-fabric.ts";
 import { startProfiles } from "./http/profiles.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createSelfCheck } from "./http/self-check.ts";
@@ -64,6 +64,10 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
+import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.ts";
+import { toCacheLimits } from "./reads/cache-options.ts";
+import { createEpochProbe } from "./reads/epoch-probe.ts";
+import { openStore } from "./reads/open-store.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
@@ -177,8 +181,21 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
   const metrics = createMetrics("grpc-proxy");
-  const fabric = await joinFabric(config, { balancer, logger, metrics });
+  const fabric = await joinFabric(config, {
+    ...{ tier: "grpc-proxy", namespace: config.namespace },
+    ...{ balancer, logger, metrics },
+  });
   if (fabric !== undefined) undo.use(fabric);
+  const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
+  const store = config.shareReads
+    ? await openStore(config, { clock: systemClock, logger, probe })
+    : undefined;
+  if (store !== undefined) undo.use(store);
+  const forgetHistory = (): void => {
+    floors?.forget();
+    reads?.forget();
+    store?.epoch.replaced();
+  };
   const watches: WatchService = undo.use(
     new WatchService({
       balancer,
@@ -188,7 +205,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       ...(service === undefined ? {} : { service }),
       ...toWatchOptions(config),
       onEvent: (event) => {
-        if (event.t === "historyReplaced") floors?.forget();
+        if (event.t === "historyReplaced") forgetHistory();
         logHubEvent(event, logger);
       },
       share: fabric?.share,
@@ -196,7 +213,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   );
   fabric?.attach(watches);
   balancer.onRepinned(() => {
-    floors?.forget();
+    forgetHistory();
     watches.repin();
   });
   const admissions = new Admissions(
@@ -220,16 +237,29 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         clock: systemClock,
         maxSendBytes,
         unsharedPrefixes: config.unsharedReadPrefixes,
+        watches,
+        isCaching: config.cacheReads,
+        limits: toCacheLimits(config),
+        remote: store?.answers,
       })
     : undefined;
+  if (reads !== undefined) undo.use(reads);
   const calls = createCallCounters();
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
   exposeAdmissions(metrics, admissions);
-  if (reads !== undefined) exposeReads(metrics, reads.counts);
-  exposeSharing(metrics, () => watches.sharing());
+  if (reads !== undefined) {
+    exposeReads(metrics, reads.counts);
+    exposeCache(metrics, reads);
+  }
+  if (store !== undefined) exposeStore(metrics, store);
+  exposeSharing(
+    metrics,
+    () => watches.sharing(),
+    () => summariseCache(reads),
+  );
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());

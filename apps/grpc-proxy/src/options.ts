@@ -1,4 +1,4 @@
-import { fabricOptions } from "@etcd-edge/fabric";
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   commonOptions,
@@ -11,7 +11,8 @@ import {
   uintOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
-import { watchOptions } from "@etcd-edge/watching";
+import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
+import { cacheOptions } from "./reads/cache-options.ts";
 
 /**
  * The flags of `etcd grpc-proxy start`, 3.4 to 3.7 together, with etcd's texts and defaults, and ours behind them.
@@ -235,18 +236,7 @@ export const options = {
     doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
     since: "edge",
   }),
-  user: stringOption({
-    flag: "user",
-    default: "",
-    doc: "user of etcd that the proxy registers and asks for members as, and that watches are shared under by all clients who may read them; clients' calls carry their own credential",
-    since: "edge",
-  }),
-  passwordFile: stringOption({
-    flag: "password-file",
-    default: "",
-    doc: "file with the password of --user",
-    since: "edge",
-  }),
+  ...identityOptions,
   authJwtKey: stringOption({
     flag: "auth-jwt-key",
     default: "",
@@ -295,6 +285,7 @@ export const options = {
     doc: "reads whose key begins with one of these are sent one by one",
     since: "edge",
   }),
+  ...cacheOptions,
   maxConcurrentReads: uintOption({
     flag: "max-concurrent-reads",
     default: 4_096,
@@ -327,14 +318,7 @@ export const options = {
     check: (value) => (value > 0 ? undefined : "--max-queue-wait must be positive"),
   }),
   ...watchOptions,
-  ...fabricOptions,
-  fabricReopenRate: uintOption({
-    flag: "fabric-reopen-rate",
-    default: 500,
-    doc: "watches that are opened at etcd in a second because another replica or NATS was lost; the others wait their turn",
-    since: "edge",
-    check: (value) => (value > 0 ? undefined : "--fabric-reopen-rate must be positive"),
-  }),
+  ...feedSharingOptions,
 };
 
 export type Config = OptionValues<typeof options>;

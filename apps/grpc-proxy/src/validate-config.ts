@@ -1,11 +1,13 @@
 import { isJwtMethod } from "@etcd-edge/identity";
 import { ConfigError } from "@etcd-edge/runtime";
 import type { Config } from "./options.ts";
+import { checkStore } from "./reads/cache-options.ts";
 
 /** Checks that concern more than one flag. @throws ConfigError with all that is wrong, in etcd's words */
 export function checkConfig(config: Config): void {
   const problems = [...checkMessageSizes(config), ...checkRegistration(config), ...checkJwt(config)];
   if (problems.length > 0) throw new ConfigError(problems.join("\n"));
+  checkStore(config);
 }
 
 function checkMessageSizes({ maxSendBytes, maxRecvBytes }: Config): string[] {

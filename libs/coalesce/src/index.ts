@@ -1,4 +1,19 @@
 export { Admission, type TurnedAway } from "./admission/admission.ts";
+export { type CacheLimits, defaultCacheLimits } from "./cache/cache-limits.ts";
+export { EpochKeeper, type EpochOptions } from "./cache/epoch.ts";
+export { defaultStoreGuard, GuardedStore, type StoreCounts, type StoreGuard } from "./cache/guarded-store.ts";
+export type { HeldEnd, HeldRange } from "./cache/held-range.ts";
+export type { HeldCounts, HeldRanges } from "./cache/held-ranges.ts";
+export { createRangePlan, type RangePlan } from "./cache/range-plan.ts";
+export {
+  type CacheCounts,
+  type CachedRead,
+  type CacheScope,
+  ReadCache,
+  type ReadCacheOptions,
+} from "./cache/read-cache.ts";
+export { RemoteAnswers } from "./cache/remote-answers.ts";
+export { InProcessStore, type SharedStore } from "./cache/shared-store.ts";
 export { type CreateRate, defaultCreateRate } from "./fabric/create-budget.ts";
 export type { FabricCounters } from "./fabric/fabric-counters.ts";
 export {

@@ -18,3 +18,12 @@ export {
   type FeedSharingOptions,
   startFeedSharing,
 } from "./feeds/start-feed-sharing.ts";
+export { createRedisClient, type RedisClient, type RedisClientOptions } from "./store/redis-client.ts";
+export {
+  createRedisStore,
+  type RedisState,
+  type RedisStore,
+  type RedisStoreOptions,
+} from "./store/redis-store.ts";
+export { parseRedisUrl, type RedisAddress } from "./store/redis-url.ts";
+export { type SealedStore, sealStore } from "./store/seal-store.ts";

@@ -72,6 +72,8 @@ interface Scope {
   readonly sessions: Map<WatchSession, SessionTraits>;
   readonly book: PermissionBook;
   readonly revocation: Revocation;
+  /** Of those who use its feeds and are no sessions. */
+  holders: number;
 }
 
 /** The feeds of an identity, and what they read of etcd by. */
@@ -210,14 +212,38 @@ export class WatchService implements Disposable {
   closed(session: WatchSession): void {
     for (const [key, scope] of this.#scopes) {
       if (!scope.sessions.delete(session)) continue;
-      if (scope.sessions.size === 0) {
-        scope.hub.close();
-        for (const what of Object.keys(this.#past) as (keyof HubCounters)[])
-          this.#past[what] += scope.hub.counters[what];
-        this.#scopes.delete(key);
-      }
+      this.#dropUnused(key, scope);
       return;
     }
+  }
+
+  /** The highest revision that anybody of a scope can have been shown by a watch; 0 where it has none. */
+  knownRevision(scope: string): bigint {
+    return this.#scopes.get(scope)?.context.desk.known ?? 0n;
+  }
+
+  /** The feeds of a scope for reads, whether or not somebody watches, until they are released. */
+  holdHub(identity: WatchIdentity): { readonly hub: WatchHub; readonly release: () => void } {
+    const scope = this.#scopeOf(identity);
+    scope.holders++;
+    let isHeld = true;
+    return {
+      hub: scope.hub,
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        scope.holders--;
+        this.#dropUnused(identity.scope, scope);
+      },
+    };
+  }
+
+  #dropUnused(key: string, scope: Scope): void {
+    if (scope.sessions.size > 0 || scope.holders > 0 || this.#scopes.get(key) !== scope) return;
+    scope.hub.close();
+    for (const what of Object.keys(this.#past) as (keyof HubCounters)[])
+      this.#past[what] += scope.hub.counters[what];
+    this.#scopes.delete(key);
   }
 
   /** Before the process stops: a last word to watches that asked for progress, then streams end so that clients resume. */
@@ -342,7 +368,7 @@ export class WatchService implements Disposable {
       refusesNegativeStart: () => refusesNegativeStart(balancer),
       counters: this.counters,
     };
-    const scope: Scope = { hub, pool, context, sessions, book, revocation };
+    const scope: Scope = { hub, pool, context, sessions, book, revocation, holders: 0 };
     this.#scopes.set(key, scope);
     return scope;
   }

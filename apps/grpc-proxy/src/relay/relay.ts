@@ -1,7 +1,7 @@
 import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { CertificateUsers, type TokenNames } from "@etcd-edge/identity";
-import { findRpc, type Rpc } from "@etcd-edge/proto";
+import { findRpc, type Rpc, readResponseHeader } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue, type RawMetadata } from "@etcd-edge/transport";
 import { identityOfCredential, type WatchIdentity, type WatchService } from "@etcd-edge/watching";
@@ -171,6 +171,14 @@ export interface RelayedCall {
 
 function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): ClientsSink {
   const { call: downstream, transform, credentials } = relayed;
+  const { work, ordered } = rpcTable[rpc.path];
+  const { admissions, reads } = context;
+  const { data } = downstream.client;
+  // What clients are shown is what answers from memory may not be below (rule 29).
+  const observe =
+    reads === undefined || ordered !== true || rpc.kind !== "unary"
+      ? undefined
+      : (answer: Uint8Array) => reads.raiseFloor(data, readResponseHeader(answer).revision);
   const relay = (record: CallRecord): ClientsSink =>
     new SingleRequestCall(context, {
       rpc,
@@ -179,10 +187,9 @@ function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): C
       metadata: () => credentials.metadata,
       transform,
       course: withIdentity(context, relayed, findCourse(context, rpc, downstream, credentials)),
+      observe,
     });
-  const { work } = rpcTable[rpc.path];
   if (work === undefined) return relay(relayed.record);
-  const { admissions } = context;
   return new AdmittedCall({ admissions, work, downstream, record: relayed.record, relay });
 }
 
@@ -217,7 +224,13 @@ function createWatchHost(context: RelayContext): WatchHost {
         requiresLeader: metadataValue(port.call.metadata, "hasleader") === "true",
         connection: port.call.client.data.watchCount,
       }),
-    closed: (session) => watches.closed(session),
+    closed: (session, { call }) => {
+      const { credential } = chooseCredential(call.metadata);
+      // More than it can have shown; what answers from memory may not be below that (rule 29).
+      const shown = watches.knownRevision(identityOfCredential(credential).scope);
+      context.reads?.raiseFloor(call.client.data, shown);
+      watches.closed(session);
+    },
     relay: ({ call, record, observe }) => {
       const transform = context.findTransform(call.path);
       const credentials = chooseCredential(call.metadata);

@@ -51,6 +51,8 @@ export interface SingleRequestOptions {
   readonly metadata: () => RawMetadata;
   readonly transform: CallTransform | undefined;
   readonly course: CallCourse | undefined;
+  /** Sees every answer that the client is shown. */
+  readonly observe?: ((answer: Uint8Array) => void) | undefined;
 }
 
 /** Relays one such call. Made when the call begins. */
@@ -62,6 +64,7 @@ export class SingleRequestCall implements ClientsSink {
   readonly #metadata: () => RawMetadata;
   readonly #transform: CallTransform | undefined;
   readonly #course: CallCourse | undefined;
+  readonly #observe: ((answer: Uint8Array) => void) | undefined;
   #phase: Phase = { t: "collecting", request: undefined };
   /** Endpoints that provably did not take the call. Made only when there is one. */
   #tried: Set<Upstream> | undefined;
@@ -77,6 +80,7 @@ export class SingleRequestCall implements ClientsSink {
     this.#metadata = options.metadata;
     this.#transform = options.transform;
     this.#course = options.course;
+    this.#observe = options.observe;
   }
 
   onMessage(payload: Buffer): void {
@@ -251,6 +255,7 @@ export class SingleRequestCall implements ClientsSink {
   #show(answer: Uint8Array): boolean {
     this.#hasAnswered = true;
     this.#record.counts.sent++;
+    this.#observe?.(answer);
     return this.#downstream.sendMessage(answer);
   }
 

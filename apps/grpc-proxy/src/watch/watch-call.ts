@@ -23,7 +23,7 @@ const waiting: Phase = { t: "waiting" };
 export interface WatchHost {
   openSession(port: WatchCall): WatchSession;
   /** Called once for every session that `openSession` gave. */
-  closed(session: WatchSession): void;
+  closed(session: WatchSession, port: WatchCall): void;
   /** Passes the call on as bytes. */
   relay(port: WatchCall): ClientsSink;
   /** The connection of a call, if what its streams have in common may be sent by it. */
@@ -146,6 +146,6 @@ export class WatchCall implements ClientsSink, SessionPort {
     this.#phase = waiting;
     if (phase.t !== "coalesced") return;
     phase.session.close();
-    this.#host.closed(phase.session);
+    this.#host.closed(phase.session, this);
   }
 }

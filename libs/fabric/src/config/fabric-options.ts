@@ -45,7 +45,7 @@ export const fabricOptions: {
   fabricPrefix: stringOption({
     flag: "fabric-prefix",
     default: "etcd-edge",
-    doc: "first tokens of the subjects used on NATS",
+    doc: "what everything begins with that replicas share: deployments are told apart by it, and replicas that do not see the same keys must be",
     ...edge,
     check: (value) =>
       /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(value)
@@ -55,7 +55,7 @@ export const fabricOptions: {
   fabricKeyFile: stringOption({
     flag: "fabric-key-file",
     default: "",
-    doc: "path to a secret shared by all replicas; messages that are not sealed with it are ignored",
+    doc: "file with the key that replicas seal with what they share; what is not sealed with it is ignored",
     ...edge,
   }),
 };

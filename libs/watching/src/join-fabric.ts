@@ -3,8 +3,9 @@ import type { FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { openBus, startFeedSharing } from "@etcd-edge/fabric";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
-import { isAuthEnabled, probeAsNobody, type WatchService } from "@etcd-edge/watching";
-import type { Config } from "../options.ts";
+import { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
+import type { FeedSharingConfig } from "./feed-sharing-options.ts";
+import type { WatchService } from "./watch-service.ts";
 
 /** This process among the other replicas. Disposing leaves, and closes the bus. */
 export interface Fabric extends AsyncDisposable {
@@ -23,19 +24,22 @@ export interface Fabric extends AsyncDisposable {
  * @throws ConfigError where anybody could speak on NATS while etcd's auth is on (rule 37)
  */
 export async function joinFabric(
-  config: Config,
+  config: FeedSharingConfig & { readonly user: string },
   context: {
+    readonly tier: string;
+    /** What else decides which keys a client sees, beside who it is. */
+    readonly namespace: string;
     readonly balancer: ChannelBalancer;
     readonly logger: Logger;
     readonly metrics: Metrics;
   },
 ): Promise<Fabric | undefined> {
   if (config.natsUrl.length === 0) return undefined;
-  const { balancer, logger, metrics } = context;
+  const { balancer, logger, metrics, tier, namespace } = context;
   let watches: WatchService | undefined;
   await using undo = new AsyncDisposableStack();
   const alone = "watching at etcd directly";
-  const opened = openBus(config, { logger, metrics, name: `grpc-proxy ${hostname()}`, alone });
+  const opened = openBus(config, { logger, metrics, name: `${tier} ${hostname()}`, alone });
   undo.use(opened.bus);
   if (!opened.isProtected && (config.user !== "" || (await isAuthEnabled(balancer)) === true)) {
     throw new ConfigError(
@@ -52,7 +56,7 @@ export async function joinFabric(
       reopeningsPerSecond: config.fabricReopenRate,
       describe: () => ({
         name: hostname(),
-        tier: "grpc-proxy",
+        tier,
         version,
         uptimeSeconds: process.uptime(),
         compactRevision: watches?.compactRevision ?? 0n,
@@ -63,7 +67,7 @@ export async function joinFabric(
   void sharing.settle(() => probeAsNobody(balancer));
   const owned = undo.move();
   return {
-    share: (scope, hub) => sharing.share([scope, config.namespace], scope === "", hub),
+    share: (scope, hub) => sharing.share([scope, namespace], scope === "", hub),
     attach: (all) => {
       watches = all;
     },
