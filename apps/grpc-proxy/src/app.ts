@@ -38,6 +38,7 @@ import {
 } from "@etcd-edge/runtime";
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import {
+  createExplainFabric,
   createExplainWatch,
   exposeWatches,
   joinFabric,
@@ -321,6 +322,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     const adminRoutes = new Map([...createAdminRoutes({ metrics, readiness }), ...routes]);
     // Here only: it names clients' keys.
     adminRoutes.set("/explain/watch", createExplainWatch(watches));
+    if (fabric !== undefined) adminRoutes.set("/explain/fabric", createExplainFabric(fabric));
     const options = { address: admin, routes: adminRoutes, logger };
     const listener = undo.use(
       await startAdminServer(serverTls === undefined ? options : { ...options, tls: serverTls }),

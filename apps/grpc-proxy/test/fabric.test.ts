@@ -107,6 +107,15 @@ describe("three grpc-proxies that share feeds over NATS", () => {
       expect((await fleet.feeds(proxy)).get(rangeOf("a"))).toMatchObject({ role: "following" });
       expect(await fleet.metric(proxy, "etcd_edge_fabric_frames_in_total")).toBeGreaterThan(0);
     }
+    const [first] = fleet.proxies;
+    expect(await (await fetch(`${first?.adminUrl}/explain/fabric`)).json()).toMatchObject({
+      isConnected: true,
+      replicas: Array.from({ length: 2 }, () => ({
+        tier: "grpc-proxy",
+        isDraining: false,
+        stats: { streams: prefixes.length, watches: prefixes.length },
+      })),
+    });
   });
 
   it("rule 26: when the ingester is killed one other takes its place", async () => {

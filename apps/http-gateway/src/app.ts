@@ -27,6 +27,8 @@ import {
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
 import {
+  createExplainFabric,
+  createExplainWatch,
   exposeWatches,
   findNoTransform,
   joinFabric,
@@ -208,7 +210,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   if (config.metricsAddr !== "") {
     const adminServer = await startAdminServer({
       address: parseAdminAddress(config.metricsAddr),
-      routes: admin,
+      // Here only: it names clients' keys.
+      routes: new Map([
+        ...admin,
+        ["/explain/watch", createExplainWatch(watches)],
+        ...(fabric === undefined ? [] : [["/explain/fabric", createExplainFabric(fabric)] as const]),
+      ]),
       logger,
       ...(serverTls === undefined ? {} : { tls: serverTls }),
     });

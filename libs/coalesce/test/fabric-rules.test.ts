@@ -236,6 +236,23 @@ describe("rule 17: frames", () => {
     fleet.close();
   });
 
+  it("inside one process as well: a narrow watch at etcd ends when there is a wider one", async () => {
+    const fleet = await fleetOf(1, rangeOf("b"));
+    const replica = the(fleet.alive);
+    const wide = watch(replica, rangeOf("a", "d"));
+    const put = async (): Promise<void> => {
+      fleet.put("b");
+      await fleet.run(150);
+    };
+    for (let i = 0; i < 30; i++) await put();
+    expect(fleet.watchesAtEtcd).toEqual(new Map([[rangeId(rangeOf("a", "d")), 1]]));
+    wide.session.close();
+    for (let i = 0; i < 30; i++) await put();
+    expect(fleet.watchesAtEtcd).toEqual(new Map([[rangeId(rangeOf("b")), 1]]));
+    expect(revisions(replica.open[0] as ModelSession)).toHaveLength(60);
+    fleet.close();
+  });
+
   it("previous values come from who has them: the ingester asks for them because a follower wants them", async () => {
     const fleet = await fleetOf(2);
     const ingester = the(roles(fleet).ingesters);

@@ -1,4 +1,5 @@
 export { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
+export { createExplainFabric } from "./explain-fabric.ts";
 export { createExplainWatch } from "./explain-watch.ts";
 export { type FeedSharingConfig, feedSharingOptions } from "./feed-sharing-options.ts";
 export { logHubEvent } from "./hub-log.ts";

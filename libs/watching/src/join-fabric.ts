@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { FeedSharing, HubPort } from "@etcd-edge/coalesce";
+import type { FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { openBus, startFeedSharing } from "@etcd-edge/fabric";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
@@ -11,6 +11,8 @@ import type { WatchService } from "./watch-service.ts";
 export interface Fabric extends AsyncDisposable {
   /** @see WatchServiceOptions.share */
   share(scope: string, hub: HubPort): FeedSharing | undefined;
+  /** Among others: who they are, what was passed on. */
+  readonly replica: FabricReplica;
   /** Whose counts the others are told. */
   attach(watches: WatchService): void;
   /** Others take over what this process watches at etcd; settles when they have, after two seconds at most. */
@@ -67,6 +69,7 @@ export async function joinFabric(
   void sharing.settle(() => probeAsNobody(balancer));
   const owned = undo.move();
   return {
+    replica: sharing.replica,
     share: (scope, hub) => sharing.share([scope, namespace], scope === "", hub),
     attach: (all) => {
       watches = all;

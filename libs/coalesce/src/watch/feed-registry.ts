@@ -1,3 +1,4 @@
+import type { Clock } from "../ports.ts";
 import { contains, type KeyRange, rangeId } from "../range/key-range.ts";
 import { CatchUps } from "./catch-ups.ts";
 import type { Feed } from "./feed.ts";
@@ -5,6 +6,7 @@ import type { FeedOptions } from "./feed-owner.ts";
 import type { History } from "./history.ts";
 import { Narrowing } from "./narrowing.ts";
 import type { Watcher } from "./watcher.ts";
+import { Widening } from "./widening.ts";
 
 /**
  * The feeds there are: for each range the one that is as far as the store, and those that are behind. Decides which one
@@ -17,10 +19,12 @@ export class FeedRegistry {
   readonly #mains = new Map<string, Feed>();
   readonly #catchUps: CatchUps;
   readonly #narrowing: Narrowing;
+  readonly #widening: Widening;
 
-  constructor(createFeed: (options: FeedOptions) => Feed, history: History) {
+  constructor(createFeed: (options: FeedOptions) => Feed, history: History, clock: Clock) {
     this.#createFeed = createFeed;
     this.#history = history;
+    this.#widening = new Widening(clock);
     this.#narrowing = new Narrowing({
       findOwn: (range) => this.#mains.get(rangeId(range)),
       openOwn: (range, from, prevKv) => this.openMain(range, from, prevKv),
@@ -102,9 +106,10 @@ export class FeedRegistry {
     return [];
   }
 
-  /** Now and then: narrows feeds that are wider than wanted, and asks for previous values where they are missed. */
+  /** Now and then: narrows feeds that are wider than wanted, gives up those that others contain, and asks for previous values where they are missed. */
   tidy(): void {
     this.#narrowing.step(this.#mains.values());
+    this.#widening.step(this.#mains.values());
     for (const feed of this.#mains.values()) {
       // Those who wait for them hang on a catch-up until it is as far as they are there.
       if (this.#catchUps.wantsPrevKv(feed.range)) feed.upgrade();

@@ -76,7 +76,11 @@ export class WatchHub {
     this.#probes = new ProbeFlight(options.sendProbe);
     this.#sharing = options.createSharing?.(this.#createPort());
     this.#owner = this.#createOwner();
-    this.#registry = new FeedRegistry((feedOptions) => this.#createFeed(feedOptions), this.history);
+    this.#registry = new FeedRegistry(
+      (feedOptions) => this.#createFeed(feedOptions),
+      this.history,
+      options.clock,
+    );
     this.#liveness = this.#createLiveness();
   }
 
