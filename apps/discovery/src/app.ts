@@ -10,7 +10,7 @@ import {
   probeTcp,
   type TlsMaterial,
 } from "@etcd-edge/endpoints";
-import { createAnnouncer, followAnnouncements } from "@etcd-edge/fabric";
+import { createAnnouncer, followAnnouncements, openBus } from "@etcd-edge/fabric";
 import {
   type AppContext,
   createAdminRoutes,
@@ -24,7 +24,6 @@ import {
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
-import { createBus } from "./bus.ts";
 import type { DiscoveryConfig, HealthCheck } from "./command.ts";
 import { Directory, type DirectoryEntry } from "./directory/directory.ts";
 import { ZoneKeeper } from "./directory/zone-keeper.ts";
@@ -46,7 +45,9 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
   const dnsListen = config.dnsAddr === "" ? undefined : parseListenAddress(config.dnsAddr, "dns-addr");
 
-  const bus = undo.use(await createBus(config, { logger, metrics, name: `discovery ${publisher}` }));
+  const name = `discovery ${publisher}`;
+  const { bus } = openBus(config, { logger, metrics, name, alone: "announcing to nobody" });
+  undo.use(bus);
 
   // From here to the directory nothing is awaited: probes that answer in between would find no directory.
   const upstream = undo.use(

@@ -1,3 +1,4 @@
+import { fabricOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
   type Command,
@@ -46,14 +47,8 @@ type DiscoveryOptions = {
   readonly healthCheck: OptionSpec<"string">;
   readonly healthCheckInterval: OptionSpec<"duration">;
   readonly healthCheckTimeout: OptionSpec<"duration">;
-  readonly natsUrl: OptionSpec<"strings">;
-  readonly natsCredsFile: OptionSpec<"string">;
-  readonly natsCacert: OptionSpec<"string">;
-  readonly natsCert: OptionSpec<"string">;
-  readonly natsKey: OptionSpec<"string">;
-  readonly fabricPrefix: OptionSpec<"string">;
-  readonly fabricKeyFile: OptionSpec<"string">;
-} & typeof commonOptions;
+} & typeof fabricOptions &
+  typeof commonOptions;
 
 const options: DiscoveryOptions = {
   listenAddr: stringOption({
@@ -181,52 +176,7 @@ const options: DiscoveryOptions = {
     ...edge,
     check: positive("health-check-timeout"),
   }),
-  natsUrl: stringsOption({
-    flag: "nats-url",
-    default: [],
-    doc: "comma separated NATS servers over which endpoint sets are announced; none announces within the process only",
-    ...edge,
-  }),
-  natsCredsFile: stringOption({
-    flag: "nats-creds-file",
-    default: "",
-    doc: "path to the NATS credentials file",
-    ...edge,
-  }),
-  natsCacert: stringOption({
-    flag: "nats-cacert",
-    default: "",
-    doc: "verify certificates of NATS servers using this CA bundle",
-    ...edge,
-  }),
-  natsCert: stringOption({
-    flag: "nats-cert",
-    default: "",
-    doc: "identify connections with NATS servers using this TLS certificate file",
-    ...edge,
-  }),
-  natsKey: stringOption({
-    flag: "nats-key",
-    default: "",
-    doc: "identify connections with NATS servers using this TLS key file",
-    ...edge,
-  }),
-  fabricPrefix: stringOption({
-    flag: "fabric-prefix",
-    default: "etcd-edge",
-    doc: "first tokens of the subjects used on NATS",
-    ...edge,
-    check: (value) =>
-      /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(value)
-        ? undefined
-        : `invalid argument ${JSON.stringify(value)} for "--fabric-prefix" flag: must be subject tokens`,
-  }),
-  fabricKeyFile: stringOption({
-    flag: "fabric-key-file",
-    default: "",
-    doc: "path to a secret shared by all replicas; messages that are not sealed with it are ignored",
-    ...edge,
-  }),
+  ...fabricOptions,
   ...commonOptions,
 };
 

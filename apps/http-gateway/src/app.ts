@@ -29,6 +29,7 @@ import { Channel, createCounters } from "@etcd-edge/transport";
 import {
   exposeWatches,
   findNoTransform,
+  joinFabric,
   logHubEvent,
   toWatchOptions,
   WatchService,
@@ -145,6 +146,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         onAuthChanged: () => watches.forgetPermissions(),
       }),
     );
+  const fabric = await joinFabric(config, {
+    ...{ tier: "http-gateway", namespace: "" },
+    ...{ balancer, logger, metrics },
+  });
+  if (fabric !== undefined) undo.use(fabric);
   const watches: WatchService = undo.use(
     new WatchService({
       balancer,
@@ -154,8 +160,10 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       ...(service && { service }),
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
+      share: fabric?.share,
     }),
   );
+  fabric?.attach(watches);
   balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
@@ -240,6 +248,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     drain: async (deadline) => {
       readiness.startDraining();
       const closed = server.closeGently();
+      await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();
       draining.abort();
       webSockets.close();

@@ -11,7 +11,7 @@ import {
   stringsOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
-import { watchOptions } from "@etcd-edge/watching";
+import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
 import { limitOptions, positive } from "./limits/limit-options.ts";
 import { sourceOptions } from "./upstream/source-options.ts";
 
@@ -36,6 +36,7 @@ export const options: {
   typeof sourceOptions &
   typeof limitOptions &
   typeof watchOptions &
+  typeof feedSharingOptions &
   typeof identityOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
@@ -103,6 +104,7 @@ export const options: {
     check: positive("websocket-ping-interval"),
   }),
   ...watchOptions,
+  ...feedSharingOptions,
   ...identityOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({

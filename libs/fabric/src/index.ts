@@ -2,6 +2,8 @@ export { createInProcessBus } from "./bus/in-process-bus.ts";
 export { type BusCounters, type BusState, type MessageBus, subjectToken } from "./bus/message-bus.ts";
 export { createNatsBus, type NatsBusOptions } from "./bus/nats-bus.ts";
 export { sealBus } from "./bus/seal-bus.ts";
+export { type FabricConfig, fabricOptions } from "./config/fabric-options.ts";
+export { type OpenedBus, openBus } from "./config/open-bus.ts";
 export type { AnnouncedEndpoint, Announcement } from "./endpoints/announcement.ts";
 export {
   type AnnouncementListener,
@@ -10,6 +12,12 @@ export {
   createAnnouncer,
   followAnnouncements,
 } from "./endpoints/endpoint-announcements.ts";
+export { toFeedBus } from "./feeds/feed-bus.ts";
+export {
+  type FeedSharingOfReplica,
+  type FeedSharingOptions,
+  startFeedSharing,
+} from "./feeds/start-feed-sharing.ts";
 export { createRedisClient, type RedisClient, type RedisClientOptions } from "./store/redis-client.ts";
 export {
   createRedisStore,

@@ -34,6 +34,23 @@ export {
   UserSchema,
 } from "./gen/authpb/auth_pb.ts";
 export {
+  type Backlog,
+  type BacklogWanted,
+  type Beat,
+  BeatSchema,
+  type Beats,
+  type Envelope,
+  EnvelopeSchema,
+  FeedRole,
+  type FeedState,
+  FeedStateSchema,
+  type Feeds,
+  type Frame,
+  FrameSchema,
+  type Presence,
+  type ProgressWanted,
+} from "./gen/edge/fabric_pb.ts";
+export {
   Auth,
   type AuthDisableRequest,
   AuthDisableRequestSchema,

@@ -1,5 +1,8 @@
+export { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 export { createExplainWatch } from "./explain-watch.ts";
+export { type FeedSharingConfig, feedSharingOptions } from "./feed-sharing-options.ts";
 export { logHubEvent } from "./hub-log.ts";
+export { type Fabric, joinFabric } from "./join-fabric.ts";
 export { type FindMessageTransform, findNoTransform, type MessageTransform } from "./message-transform.ts";
 export { scopeMetadata } from "./scope-metadata.ts";
 export { identityOfCredential, type WatchIdentity } from "./watch-identity.ts";
