@@ -9,6 +9,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
 import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
@@ -242,11 +243,24 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   if (config.jsonProfile === "auto") void detected.current();
   logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
 
+  const presence = joinRollCall({
+    tier: "http-gateway",
+    url: config.advertiseUrl,
+    discoveryUrls: config.discoveryUrl,
+    key: fabric?.key ?? readFabricKey(config),
+    bus: fabric?.messenger,
+    notReady: () => readiness.problem(),
+    stats: () => Object.fromEntries(watches.stats()),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
+
   const owned = undo.move();
   return {
     url: server.url,
     drain: async (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       const closed = server.closeGently();
       await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();

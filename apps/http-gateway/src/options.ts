@@ -1,3 +1,4 @@
+import { presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -38,6 +39,7 @@ export const options: {
   typeof watchOptions &
   typeof feedSharingOptions &
   typeof identityOptions &
+  typeof presenceOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
   ...sourceOptions,
@@ -106,6 +108,7 @@ export const options: {
   ...watchOptions,
   ...feedSharingOptions,
   ...identityOptions,
+  ...presenceOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",
