@@ -9,6 +9,16 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import {
+  CertificateUsers,
+  isJwtMethod,
+  JwtMint,
+  readJwtKey,
+  readServiceUser,
+  ServiceIdentity,
+  ServiceToken,
+  TokenNames,
+} from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
@@ -53,10 +63,13 @@ import type { NamespacePolicy } from "./namespace/scoping.ts";
 import { createTransforms } from "./namespace/transforms.ts";
 import { type Config, options } from "./options.ts";
 import { RevisionFloors } from "./ordering/revision-floors.ts";
+import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.ts";
+import { toCacheLimits } from "./reads/cache-options.ts";
+import { createEpochProbe } from "./reads/epoch-probe.ts";
+import { openStore } from "./reads/open-store.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
-import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import type { ClientState } from "./relay/client-state.ts";
@@ -138,9 +151,24 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     });
   const balancer = undo.use(createBalancer());
 
+  const names = new TokenNames();
+  // Our own identity never shares a connection with clients (rule 8).
+  const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
+  const service =
+    serviceToken && ownBalancer
+      ? undo.use(
+          new ServiceIdentity({
+            balancer: ownBalancer,
+            token: serviceToken,
+            clock: systemClock,
+            onAuthChanged: () => watches.forgetPermissions(),
+          }),
+        )
+      : undefined;
+  const users = createCertificateUsers(config, service);
   const leaseBook = undo.use(
     new LeaseBook({
-      open: createRenewalUpstream(balancer),
+      open: createRenewalUpstream(balancer, (credential) => users?.resolve(credential) ?? credential),
       clock: { ...systemClock, wallMs: () => Date.now() },
     }),
   );
@@ -151,20 +179,32 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
-  const watches = undo.use(
+  const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
+  const store = config.shareReads
+    ? await openStore(config, { clock: systemClock, logger, probe })
+    : undefined;
+  if (store !== undefined) undo.use(store);
+  const forgetHistory = (): void => {
+    floors?.forget();
+    reads?.forget();
+    store?.epoch.replaced();
+  };
+  const watches: WatchService = undo.use(
     new WatchService({
       balancer,
       findTransform,
       clock: systemClock,
+      names,
+      ...(service === undefined ? {} : { service }),
       ...toWatchOptions(config),
       onEvent: (event) => {
-        if (event.t === "historyReplaced") floors?.forget();
+        if (event.t === "historyReplaced") forgetHistory();
         logHubEvent(event, logger);
       },
     }),
   );
   balancer.onRepinned(() => {
-    floors?.forget();
+    forgetHistory();
     watches.repin();
   });
   const admissions = new Admissions(
@@ -188,8 +228,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         clock: systemClock,
         maxSendBytes,
         unsharedPrefixes: config.unsharedReadPrefixes,
+        watches,
+        isCaching: config.cacheReads,
+        limits: toCacheLimits(config),
+        remote: store?.answers,
       })
     : undefined;
+  if (reads !== undefined) undo.use(reads);
   const calls = createCallCounters();
   const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
@@ -197,8 +242,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeLeaseBook(metrics, leaseBook);
   exposeWatches(metrics, watches);
   exposeAdmissions(metrics, admissions);
-  if (reads !== undefined) exposeReads(metrics, reads.counts);
-  exposeSharing(metrics, () => watches.sharing());
+  if (reads !== undefined) {
+    exposeReads(metrics, reads.counts);
+    exposeCache(metrics, reads);
+  }
+  if (store !== undefined) exposeStore(metrics, store);
+  exposeSharing(
+    metrics,
+    () => watches.sharing(),
+    () => summariseCache(reads),
+  );
   const counts = { successes: 0, failures: 0 };
   exposeHealth(metrics, counts);
   const advertiseClientUrl = config.advertiseClientUrl.replaceAll("{hostname}", hostname());
@@ -215,8 +268,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     startRegistry(
       { ...config, advertiseClientUrl },
       {
-        // Our own identity never shares a connection with clients (rule 8).
-        balancer: serviceToken === undefined ? balancer : undo.use(createBalancer()),
+        balancer: ownBalancer ?? balancer,
         token: serviceToken,
         hostname: hostname(),
         logger,
@@ -232,6 +284,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     clock: systemClock,
     findTransform,
     watches,
+    names,
+    users,
     reads,
     admissions,
     sharesMessages: !config.experimentalEnableGrpcLogging,
@@ -284,6 +338,18 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** `--auth-jwt-key`: who shows a certificate and no token is the user whom its Common Name names. */
+function createCertificateUsers(
+  { authJwtKey, authJwtMethod }: Config,
+  service: ServiceIdentity | undefined,
+): CertificateUsers | undefined {
+  if (authJwtKey === "" || service === undefined || !isJwtMethod(authJwtMethod)) return undefined;
+  const key = readJwtKey(authJwtKey, authJwtMethod);
+  return new CertificateUsers(
+    new JwtMint({ key, method: authJwtMethod, authRevision: () => service.authRevision() }),
+  );
 }
 
 /** What clients are told to dial, where that is an address at all. */

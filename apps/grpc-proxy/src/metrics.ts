@@ -128,7 +128,11 @@ export interface SharingCounts {
 }
 
 /** The five `etcd_grpc_proxy_*` metrics under etcd's names and types (two of its counts are gauges). */
-export function exposeSharing(metrics: Metrics, read: () => SharingCounts): void {
+export function exposeSharing(
+  metrics: Metrics,
+  read: () => SharingCounts,
+  cache: () => { readonly keys: number; readonly hits: number; readonly misses: number },
+): void {
   const gauge = (name: string, help: string, value: () => number): void => {
     metrics.gauge({ name: `etcd_grpc_proxy_${name}`, help, collect: (row) => row.set(value()) });
   };
@@ -137,10 +141,9 @@ export function exposeSharing(metrics: Metrics, read: () => SharingCounts): void
     "Total number of current watchers coalescing",
     () => read().watchersCoalescing,
   );
-  // Reads are not cached: nothing is kept, hit or missed.
-  gauge("cache_keys_total", "Total number of keys/ranges cached", () => 0);
-  gauge("cache_hits_total", "Total number of cache hits", () => 0);
-  gauge("cache_misses_total", "Total number of cache misses", () => 0);
+  gauge("cache_keys_total", "Total number of keys/ranges cached", () => cache().keys);
+  gauge("cache_hits_total", "Total number of cache hits", () => cache().hits);
+  gauge("cache_misses_total", "Total number of cache misses", () => cache().misses);
   metrics.observedCounter({
     name: "etcd_grpc_proxy_events_coalescing_total",
     help: "Total number of events coalescing",

@@ -1,3 +1,4 @@
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   commonOptions,
@@ -11,6 +12,7 @@ import {
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
 import { watchOptions } from "@etcd-edge/watching";
+import { cacheOptions } from "./reads/cache-options.ts";
 
 /**
  * The flags of `etcd grpc-proxy start`, 3.4 to 3.7 together, with etcd's texts and defaults, and ours behind them.
@@ -234,16 +236,17 @@ export const options = {
     doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
     since: "edge",
   }),
-  user: stringOption({
-    flag: "user",
+  ...identityOptions,
+  authJwtKey: stringOption({
+    flag: "auth-jwt-key",
     default: "",
-    doc: "user of etcd that the proxy registers and asks for members as; never used for clients' calls",
+    doc: "etcd's private key for JWT tokens (priv-key of its --auth-token=jwt,…): clients without a token are the user whom the Common Name of their certificate names",
     since: "edge",
   }),
-  passwordFile: stringOption({
-    flag: "password-file",
-    default: "",
-    doc: "file with the password of --user",
+  authJwtMethod: stringOption({
+    flag: "auth-jwt-method",
+    default: "RS256",
+    doc: "sign-method of etcd's --auth-token=jwt,…",
     since: "edge",
   }),
   namespacePolicy: stringOption({
@@ -280,6 +283,19 @@ export const options = {
     flag: "unshared-read-prefixes",
     default: [],
     doc: "reads whose key begins with one of these are sent one by one",
+    since: "edge",
+  }),
+  ...cacheOptions,
+  fabricPrefix: stringOption({
+    flag: "fabric-prefix",
+    default: "etcd-edge",
+    doc: "what everything begins with that replicas share: deployments are told apart by it",
+    since: "edge",
+  }),
+  fabricKeyFile: stringOption({
+    flag: "fabric-key-file",
+    default: "",
+    doc: "file with the key that replicas seal with what they share; what is not sealed with it is ignored",
     since: "edge",
   }),
   maxConcurrentReads: uintOption({

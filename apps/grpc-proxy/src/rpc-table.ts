@@ -27,6 +27,10 @@ export interface RpcTreatment {
   readonly shared?: "watch" | "read";
   /** What etcd is given a bounded amount of at once: reads, by their size, or writes. */
   readonly work?: "range" | "write";
+  /** What its answer gives that is remembered: whose token is whose. */
+  readonly gives?: "token";
+  /** Once it is done, what is below its revision is gone. */
+  readonly compacts?: true;
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }
@@ -50,7 +54,7 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.KV/Put": { keys: "data", ordered: true, work: "write" },
   "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true, work: "write" },
   "/etcdserverpb.KV/Txn": { keys: "data", ordered: true, work: "write" },
-  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true, work: "write" },
+  "/etcdserverpb.KV/Compact": { keys: "wide", ordered: true, work: "write", compacts: true },
   "/etcdserverpb.Watch/Watch": { keys: "data", ordered: true, shared: "watch" },
   "/etcdserverpb.Lease/LeaseGrant": { keys: "none", lease: "grant" },
   "/etcdserverpb.Lease/LeaseRevoke": { keys: "none", lease: "revoke" },
@@ -73,7 +77,7 @@ export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.Auth/AuthEnable": { keys: "wide" },
   "/etcdserverpb.Auth/AuthDisable": { keys: "wide" },
   "/etcdserverpb.Auth/AuthStatus": { keys: "none" },
-  "/etcdserverpb.Auth/Authenticate": { keys: "none" },
+  "/etcdserverpb.Auth/Authenticate": { keys: "none", gives: "token" },
   "/etcdserverpb.Auth/UserAdd": { keys: "wide" },
   "/etcdserverpb.Auth/UserGet": { keys: "wide" },
   "/etcdserverpb.Auth/UserList": { keys: "wide" },

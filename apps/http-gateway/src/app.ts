@@ -9,6 +9,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
   type ClientTls,
@@ -84,6 +85,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
   const findClient = createFindClient(config.trustedProxies);
+  const serviceUser = readServiceUser(config);
   const clientTls = loadClientTls(config, logger);
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
   if (serverTls === undefined && config.clientCrlFile !== "")
@@ -103,7 +105,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       logger,
     }),
   );
-  const balancer = undo.use(
+  const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
       createChannel: (endpoint, use, onState) =>
@@ -118,8 +120,8 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         }),
       onTransition: ({ endpoint, from, to }) =>
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
-    }),
-  );
+    });
+  const balancer = undo.use(createBalancer());
   const upstream = createBalancedUpstream(balancer);
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
@@ -132,15 +134,29 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   });
   const profile = chooseProfile(config.jsonProfile, detected);
 
-  const watches = undo.use(
+  // Our own identity never shares a connection with clients (rule 8).
+  const service =
+    serviceUser &&
+    undo.use(
+      new ServiceIdentity({
+        balancer: undo.use(createBalancer()),
+        token: new ServiceToken(serviceUser),
+        clock: systemClock,
+        onAuthChanged: () => watches.forgetPermissions(),
+      }),
+    );
+  const watches: WatchService = undo.use(
     new WatchService({
       balancer,
       findTransform: findNoTransform,
       clock: systemClock,
+      names: new TokenNames(),
+      ...(service && { service }),
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
     }),
   );
+  balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
   const draining = new AbortController();

@@ -1,3 +1,4 @@
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   commonOptions,
@@ -35,6 +36,7 @@ export const options: {
   typeof sourceOptions &
   typeof limitOptions &
   typeof watchOptions &
+  typeof identityOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
   ...sourceOptions,
@@ -101,6 +103,7 @@ export const options: {
     check: positive("websocket-ping-interval"),
   }),
   ...watchOptions,
+  ...identityOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",

@@ -10,3 +10,12 @@ export {
   createAnnouncer,
   followAnnouncements,
 } from "./endpoints/endpoint-announcements.ts";
+export { createRedisClient, type RedisClient, type RedisClientOptions } from "./store/redis-client.ts";
+export {
+  createRedisStore,
+  type RedisState,
+  type RedisStore,
+  type RedisStoreOptions,
+} from "./store/redis-store.ts";
+export { parseRedisUrl, type RedisAddress } from "./store/redis-url.ts";
+export { type SealedStore, sealStore } from "./store/seal-store.ts";

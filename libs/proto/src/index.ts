@@ -323,6 +323,19 @@ export { readHeaderRevision, readStreamedRevision } from "./wire/header-revision
 export { hasInvalidSort } from "./wire/invalid-sort.ts";
 export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";
+export {
+  bodyOfRange,
+  type KeyValueView,
+  keyValueOfEvent,
+  type RangeBodyView,
+  type RangeQuery,
+  readKeyValue,
+  readRangeBody,
+  readRangeQuery,
+  withoutSerializable,
+  withoutTime,
+  withoutValue,
+} from "./wire/range-query.ts";
 export { type RangeShape, readRangeKey, readRangeShape } from "./wire/range-shape.ts";
 export { decodeReadTxn, encodeReadTxn, type ReadTxnAnswers } from "./wire/read-txn.ts";
 export { type KeyRewriting, rewriteKeys } from "./wire/rewrite-keys.ts";
@@ -334,4 +347,5 @@ export {
   readWatchResponse,
   type WatchResponseView,
 } from "./wire/watch-response.ts";
+export { encodeRangeBody } from "./wire/write-range-body.ts";
 export { encodeEvents, encodeHeader, encodeWatchHead, eventBytes } from "./wire/write-watch-response.ts";

@@ -39,7 +39,7 @@ export function createReadMembers(balancer: ChannelBalancer, admissions: Admissi
       if (admission === undefined) return send(upstream, read, onEnd);
       let giveUp = (): void => {};
       const leave = admission.enter({
-        client: read.scope.credential,
+        client: read.client,
         start: () => {
           giveUp = send(upstream, read, (end) => {
             leave();

@@ -1,13 +1,23 @@
-import { type ReadCounts, ReadHub } from "@etcd-edge/coalesce";
+import {
+  type CacheLimits,
+  type RangePlan,
+  ReadCache,
+  type ReadCounts,
+  ReadHub,
+  type RemoteAnswers,
+} from "@etcd-edge/coalesce";
 import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
 import { type RpcPath, readRangeKey } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue } from "@etcd-edge/transport";
+import type { WatchService } from "@etcd-edge/watching";
 import type { Admissions } from "../admission/admissions.ts";
-import type { FindTransform } from "../relay/call-transform.ts";
-import type { ClientsSink } from "../relay/client-state.ts";
+import { RevisionFloors } from "../ordering/revision-floors.ts";
+import { type FindTransform, transformRequest } from "../relay/call-transform.ts";
+import type { ClientState, ClientsSink } from "../relay/client-state.ts";
 import type { RelayedCall } from "../relay/relay.ts";
 import { createReadMembers } from "./read-members.ts";
+import { ReadScopes, type ScopedPlans } from "./read-scopes.ts";
 import { SharedReadCall } from "./shared-read-call.ts";
 
 const rangePath: RpcPath = "/etcdserverpb.KV/Range";
@@ -16,38 +26,52 @@ const rangePath: RpcPath = "/etcdserverpb.KV/Range";
 export interface ReadServiceOptions {
   readonly balancer: ChannelBalancer;
   readonly admissions: Admissions;
+  readonly watches: WatchService;
   readonly findTransform: FindTransform;
   readonly clock: Clock;
   /** Largest request that is sent to etcd, in bytes. */
   readonly maxSendBytes: number;
   /** Keys that begin with one of these are read one by one. */
   readonly unsharedPrefixes: readonly string[];
+  /** Whether anything is answered from memory. */
+  readonly isCaching: boolean;
+  readonly limits: Partial<CacheLimits>;
+  /** What replicas leave each other. */
+  readonly remote: RemoteAnswers | undefined;
 }
 
-/** Answers linearizable reads from as few reads of etcd as may be. */
-export class ReadService {
+/** Answers reads from as few reads of etcd as may be. */
+export class ReadService implements Disposable {
+  readonly cache: ReadCache<Upstream>;
+  /** What each connection has been shown (rule 29). */
+  readonly floors: RevisionFloors = new RevisionFloors();
   readonly #hub: ReadHub<Upstream>;
-  readonly #maxSendBytes: number;
+  readonly #options: ReadServiceOptions;
   readonly #unsharedPrefixes: readonly Buffer[];
+  readonly #scopes: ReadScopes;
 
-  constructor({
-    balancer,
-    admissions,
-    findTransform,
-    clock,
-    maxSendBytes,
-    unsharedPrefixes,
-  }: ReadServiceOptions) {
-    const response = findTransform(rangePath)?.response;
+  constructor(options: ReadServiceOptions) {
+    const { balancer, admissions, findTransform, clock, watches } = options;
+    const transform = findTransform(rangePath);
+    this.#options = options;
+    this.#unsharedPrefixes = options.unsharedPrefixes.map((prefix) => Buffer.from(prefix));
     this.#hub = new ReadHub({
       members: createReadMembers(balancer, admissions),
       clock,
       // Before the immediates that write: what one chunk of bytes brought leaves together.
       defer: (callback) => process.nextTick(callback),
-      ...(response === undefined ? {} : { toAnswer: response }),
+      ...(transform?.response === undefined ? {} : { toAnswer: transform.response }),
     });
-    this.#maxSendBytes = maxSendBytes;
-    this.#unsharedPrefixes = unsharedPrefixes.map((prefix) => Buffer.from(prefix));
+    this.cache = new ReadCache({
+      reads: this.#hub,
+      clock,
+      toRequest: (request) => transform?.request(request) ?? request,
+      remote: options.remote,
+      limits: options.isCaching
+        ? options.limits
+        : { ...options.limits, feeds: 0, answerBytes: 0, maxAgeMs: 0 },
+    });
+    this.#scopes = new ReadScopes(watches, (payload) => this.#toRequest(payload));
   }
 
   /** What was saved so far. */
@@ -56,23 +80,54 @@ export class ReadService {
   }
 
   /** @param relay makes the sink of a call that is relayed by itself, for one that cannot be shared */
-  answer({ call, record, transform, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
-    const { credential } = credentials;
-    return new SharedReadCall({
-      hub: this.#hub,
-      scope: { credential, hasLeader: metadataValue(call.metadata, "hasleader") === "true" },
-      downstream: call,
-      record,
-      transform,
-      maxSendBytes: this.#maxSendBytes,
-      unshared: this.#isUnshared,
-      relay,
-    });
+  answer({ call, record, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
+    const isLeaderWanted = metadataValue(call.metadata, "hasleader") === "true";
+    const scoped = this.#scopes.of(credentials.credential, isLeaderWanted);
+    return new SharedReadCall({ service: this, scoped, downstream: call, record, relay });
   }
 
-  readonly #isUnshared = (request: Uint8Array): boolean => {
+  /** What a request is to the cache; nothing for one that is relayed by itself. */
+  planOf({ plans }: ScopedPlans, payload: Buffer): RangePlan | undefined {
+    const plan = plans.of(payload);
+    const isPlain = plan === undefined || this.#options.isCaching || !plan.query.isSerializable;
+    return isPlain ? plan : undefined;
+  }
+
+  /** Below which revision nothing may be shown to a client without a quorum's word. */
+  floorOf(client: ClientState, { scope }: ScopedPlans): bigint {
+    const shown = this.floors.of(client, undefined);
+    if (client.watchCount.watches === 0) return shown;
+    // Its watches have shown it no more than is known there.
+    const known = this.#options.watches.knownRevision(scope.id);
+    if (known > shown) return known;
+    return shown;
+  }
+
+  /** A client is shown a revision. */
+  raiseFloor(client: ClientState, revision: bigint): void {
+    this.floors.raise(client, undefined, revision);
+  }
+
+  /** History is another one (rules 3, 32). */
+  forget(): void {
+    this.floors.forget();
+    this.cache.forget();
+  }
+
+  [Symbol.dispose](): void {
+    this.cache[Symbol.dispose]();
+  }
+
+  #toRequest(payload: Buffer): Uint8Array | undefined {
+    if (this.#isUnshared(payload)) return undefined;
+    const transformed = transformRequest(this.#options.findTransform(rangePath), payload);
+    const isSendable = transformed.t === "bytes" && transformed.bytes.length <= this.#options.maxSendBytes;
+    return isSendable ? transformed.bytes : undefined;
+  }
+
+  #isUnshared(request: Uint8Array): boolean {
     if (this.#unsharedPrefixes.length === 0) return false;
     const key = readRangeKey(request);
     return this.#unsharedPrefixes.some((prefix) => prefix.equals(key.subarray(0, prefix.length)));
-  };
+  }
 }

@@ -1,30 +1,27 @@
-import { findShareable, type ReadHub, type ReadResult, type ReadScope } from "@etcd-edge/coalesce";
-import type { Upstream } from "@etcd-edge/endpoints";
+import type { ReadResult } from "@etcd-edge/coalesce";
 import type { CancelReason } from "@etcd-edge/transport";
 import type { CallRecord } from "../relay/call-counters.ts";
-import { type CallTransform, transformRequest } from "../relay/call-transform.ts";
 import { codeOfCancel } from "../relay/cancel-code.ts";
 import type { ClientsCall, ClientsSink } from "../relay/client-state.ts";
+import type { ScopedPlans } from "./read-scopes.ts";
+import type { ReadService } from "./read-service.ts";
 
 /** What such a call is made of. */
 export interface SharedReadOptions {
-  readonly hub: ReadHub<Upstream>;
-  readonly scope: ReadScope;
+  readonly service: ReadService;
+  readonly scoped: ScopedPlans;
   readonly downstream: ClientsCall;
   readonly record: CallRecord;
-  readonly transform: CallTransform | undefined;
-  readonly maxSendBytes: number;
-  /** Keys that begin with one of these are read one by one. */
-  readonly unshared: (request: Uint8Array) => boolean;
   /** Makes the sink of a call that is relayed by itself; it hears everything from the beginning. */
   readonly relay: () => ClientsSink;
 }
 
 /**
- * A Range whose cost others may share.
+ * A Range that is answered from memory, or whose cost others may share.
  *
- *                  half-close, shareable          answer
- *     collecting ────────────────────────▶ shared ───────▶ over
+ *         ┌──────────── half-close, known here ────────────▶ over
+ *         │        half-close, shareable          answer      ▲
+ *     collecting ────────────────────────▶ shared ────────────┘
  *         │ not shareable, second message      │ aside
  *         └────────────────▶ relayed ◀─────────┘
  */
@@ -81,29 +78,39 @@ export class SharedReadCall implements ClientsSink {
   }
 
   #share(payload: Buffer): boolean {
-    const { hub, scope, downstream, record, transform, maxSendBytes, unshared } = this.#options;
-    if (unshared(payload)) return false;
-    const transformed = transformRequest(transform, payload);
-    if (transformed.t === "refused" || transformed.bytes.length > maxSendBytes) return false;
-    const shape = findShareable(transformed.bytes);
-    if (shape === undefined) return false;
+    const { service, scoped, downstream, record } = this.#options;
+    const plan = service.planOf(scoped, payload);
+    if (plan === undefined) return false;
     record.counts.received++;
-    const leave = hub.read(scope, shape, {
-      request: transformed.bytes,
+    const { cache } = service;
+    const { scope } = scoped;
+    const { client } = downstream;
+    const floor = service.floorOf(client.data, scoped);
+    const known = cache.answerNow(plan, scope, floor);
+    if (known !== undefined) {
+      this.#settle(known, payload);
+      return true;
+    }
+    const leave = cache.read({
+      plan,
+      scope,
+      floor,
       deadlineMs: downstream.deadlineAt,
-      settle: (result) => this.#settle(result),
+      client,
+      settle: (result) => {
+        if (this.#phase.t === "shared") this.#settle(result, payload);
+      },
     });
     this.#phase = { t: "shared", payload, leave };
     return true;
   }
 
-  #settle(result: ReadResult): void {
-    if (this.#phase.t !== "shared") return;
-    const { downstream, record } = this.#options;
-    const { payload } = this.#phase;
+  #settle(result: ReadResult, payload: Buffer): void {
+    const { downstream, record, service } = this.#options;
     switch (result.t) {
       case "answered":
         this.#phase = { t: "over" };
+        service.raiseFloor(downstream.client.data, result.revision);
         record.counts.sent++;
         record.end(0);
         downstream.sendMessageParts(result.head, result.body);

@@ -47,10 +47,12 @@ export interface SingleRequestOptions {
   readonly rpc: Rpc;
   readonly downstream: ClientsCall;
   readonly record: CallRecord;
-  /** What is forwarded of the client's metadata. */
-  readonly metadata: RawMetadata;
+  /** What is forwarded of the client's metadata, asked for each time the call is sent. */
+  readonly metadata: () => RawMetadata;
   readonly transform: CallTransform | undefined;
   readonly course: CallCourse | undefined;
+  /** Sees every answer that the client is shown. */
+  readonly observe?: ((answer: Uint8Array) => void) | undefined;
 }
 
 /** Relays one such call. Made when the call begins. */
@@ -59,9 +61,10 @@ export class SingleRequestCall implements ClientsSink {
   readonly #rpc: Rpc;
   readonly #downstream: ClientsCall;
   readonly #record: CallRecord;
-  readonly #metadata: RawMetadata;
+  readonly #metadata: () => RawMetadata;
   readonly #transform: CallTransform | undefined;
   readonly #course: CallCourse | undefined;
+  readonly #observe: ((answer: Uint8Array) => void) | undefined;
   #phase: Phase = { t: "collecting", request: undefined };
   /** Endpoints that provably did not take the call. Made only when there is one. */
   #tried: Set<Upstream> | undefined;
@@ -77,6 +80,7 @@ export class SingleRequestCall implements ClientsSink {
     this.#metadata = options.metadata;
     this.#transform = options.transform;
     this.#course = options.course;
+    this.#observe = options.observe;
   }
 
   onMessage(payload: Buffer): void {
@@ -142,7 +146,7 @@ export class SingleRequestCall implements ClientsSink {
     this.#course?.onSend?.(request);
     const connectBy = this.#connectBy;
     const options = deadlineAt === undefined ? { connectBy } : { connectBy, deadlineAt };
-    const call = channel.open(path, this.#metadata, options, this.#answers);
+    const call = channel.open(path, this.#metadata(), options, this.#answers);
     this.#phase = { t: "upstream", request, upstream, call };
     call.sendMessage(request, true);
   }
@@ -251,6 +255,7 @@ export class SingleRequestCall implements ClientsSink {
   #show(answer: Uint8Array): boolean {
     this.#hasAnswered = true;
     this.#record.counts.sent++;
+    this.#observe?.(answer);
     return this.#downstream.sendMessage(answer);
   }
 

@@ -1,3 +1,4 @@
+import type { LocalRead } from "./local-read.ts";
 import type { ReadResult, SharedRead } from "./ports.ts";
 
 /** One caller's place at an `Ask`. */
@@ -16,14 +17,20 @@ export class Ask {
   hasBeenLost = false;
   /** How often it came back unsent. */
   unsentCount = 0;
+  /** How it can be answered here; taken away where that did not work out. */
+  local: LocalRead | undefined;
+  /** Whether it may travel with others when it travels. */
+  readonly isSmall: boolean;
   /** Called when the last caller has left. */
   onAbandoned: (() => void) | undefined = undefined;
   #places: Place[] = [];
   #present = 0;
 
-  constructor(key: string, request: Uint8Array) {
+  constructor(key: string, request: Uint8Array, isSmall: boolean, local?: LocalRead) {
     this.key = key;
     this.request = request;
+    this.isSmall = isSmall;
+    this.local = local;
   }
 
   get isAbandoned(): boolean {
@@ -54,6 +61,11 @@ export class Ask {
     this.unsentCount = Math.max(this.unsentCount, other.unsentCount);
     other.#places = [];
     other.#present = 0;
+  }
+
+  /** Who asked first, of those who still wait. */
+  get client(): unknown {
+    return this.#places.find(({ isGone }) => !isGone)?.read.client;
   }
 
   /** The latest moment until which somebody waits; endless where one has no deadline. */

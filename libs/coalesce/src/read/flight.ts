@@ -1,4 +1,4 @@
-import { decodeReadTxn, encodeReadTxn } from "@etcd-edge/proto";
+import { decodeReadTxn, encodeReadTxn, type HeaderView, readResponseHeader } from "@etcd-edge/proto";
 import type { Ask } from "./ask.ts";
 import type { ReadFailure, ReadScope, UpstreamEnd } from "./ports.ts";
 import type { ReadContext } from "./read-context.ts";
@@ -9,19 +9,32 @@ const internal = 13;
 /** How a flight ended that brought no answers. */
 export type Mishap = Exclude<UpstreamEnd, { t: "answered" }>;
 
+/** What goes out in one request. */
+export interface Flight<M> {
+  /** Read by etcd. */
+  readonly asks: readonly Ask[];
+  /** Not read by etcd: all they need of its answer is the header. Nobody joins them either from now on. */
+  readonly riders: readonly Ask[];
+  readonly member: M;
+  readonly scope: ReadScope;
+  readonly isLone: boolean;
+}
+
 /**
  * Sends distinct reads in one request. Nobody joins any of them from now on: an answer that was on its way when a read
  * began may be older than that read (rule 28).
- * @param onEnd called once unless everybody left before; the answers have been given out then
+ * @param onEnd called once unless everybody left before; the answers have been given out then. With the header of the answer,
+ *   if there are riders
  */
 export function fly<M>(
   context: ReadContext<M>,
-  { asks, member, scope, isLone }: { asks: readonly Ask[]; member: M; scope: ReadScope; isLone: boolean },
-  onEnd: (mishap: Mishap | undefined) => void,
+  { asks, riders, member, scope, isLone }: Flight<M>,
+  onEnd: (mishap: Mishap | undefined, header?: HeaderView) => void,
 ): void {
   const { members, clock, limits, counts } = context;
   let deadlineMs = 0;
   for (const ask of asks) deadlineMs = Math.max(deadlineMs, ask.latestDeadlineMs());
+  for (const ask of riders) deadlineMs = Math.max(deadlineMs, ask.latestDeadlineMs());
   deadlineMs = Math.min(deadlineMs, clock.nowMs() + limits.maxFlightMs);
   const [first] = asks;
   const isBatch = asks.length > 1;
@@ -32,18 +45,27 @@ export function fly<M>(
     counts.batched += asks.length;
   }
   const kind = isBatch ? "txn" : "range";
-  const cancel = members.send(member, { kind, request, scope, isLone, deadlineMs }, (end) => {
+  const client = first?.client ?? scope.credential;
+  const cancel = members.send(member, { kind, request, scope, isLone, client, deadlineMs }, (end) => {
     for (const ask of asks) ask.onAbandoned = undefined;
-    if (end.t === "answered") giveOut(context, asks, end.payload);
-    onEnd(end.t === "answered" ? undefined : end);
+    for (const ask of riders) ask.onAbandoned = undefined;
+    if (end.t !== "answered") {
+      onEnd(end);
+      return;
+    }
+    giveOut(context, asks, end.payload);
+    if (riders.length === 0) onEnd(undefined);
+    else onEnd(undefined, readResponseHeader(end.payload));
   });
   const onAbandoned = (): void => {
-    if (!asks.every((ask) => ask.isAbandoned)) return;
+    if (!asks.every((ask) => ask.isAbandoned) || !riders.every((ask) => ask.isAbandoned)) return;
     for (const ask of asks) ask.onAbandoned = undefined;
+    for (const ask of riders) ask.onAbandoned = undefined;
     cancel();
     onEnd(undefined);
   };
   for (const ask of asks) ask.onAbandoned = onAbandoned;
+  for (const ask of riders) ask.onAbandoned = onAbandoned;
 }
 
 function giveOut<M>(context: ReadContext<M>, asks: readonly Ask[], payload: Uint8Array): void {
@@ -67,12 +89,10 @@ function answer<M>(context: ReadContext<M>, ask: Ask, head: Uint8Array, body: Ui
   context.suspects.noteAnswer(ask.key);
   context.large.note(ask.key, head.length + body.length);
   if (ask.isAbandoned) return;
-  if (context.toAnswer === undefined) {
-    ask.settle({ t: "answered", head, body });
-    return;
-  }
   try {
-    ask.settle({ t: "answered", head: nothing, body: context.toAnswer(joined(head, body)) });
+    const { revision } = readResponseHeader(head.length > 0 ? head : body);
+    if (context.toAnswer === undefined) ask.settle({ t: "answered", head, body, revision });
+    else ask.settle({ t: "answered", head: nothing, body: context.toAnswer(joined(head, body)), revision });
   } catch (error) {
     ask.settle({ t: "failed", failure: failureOf(error) });
   }

@@ -1,3 +1,5 @@
+import type { LocalRead } from "./local-read.ts";
+
 /** Whose reads may share an answer or a request: never those of different credentials (rule 28). */
 export interface ReadScope {
   /** What etcd decides permission by; nothing for clients that show none. */
@@ -34,6 +36,8 @@ export interface UpstreamRead {
   readonly scope: ReadScope;
   /** It is one read that travels alone and may be large; there may be many at once. */
   readonly isLone: boolean;
+  /** Whose turn it takes, of those who ask for the same, where the number of such requests is bounded. */
+  readonly client: unknown;
   /** Of `Clock.nowMs`. */
   readonly deadlineMs: number;
 }
@@ -54,7 +58,15 @@ export interface ReadMembers<M> {
 /** What a caller of `ReadHub.read` gets, once. */
 export type ReadResult =
   /** The bytes of a RangeResponse, in two parts; others may get the same ones. */
-  | { readonly t: "answered"; readonly head: Uint8Array; readonly body: Uint8Array }
+  | {
+      readonly t: "answered";
+      readonly head: Uint8Array;
+      readonly body: Uint8Array;
+      /** Of the header in them. */
+      readonly revision: bigint;
+      /** From a range that is held here. */
+      readonly isLocal?: true;
+    }
   | { readonly t: "failed"; readonly failure: ReadFailure }
   /** It could not be shared: the caller asks etcd by itself, as if it had never been here. */
   | { readonly t: "aside" };
@@ -65,6 +77,10 @@ export interface SharedRead {
   readonly request: Uint8Array;
   /** Of `Clock.nowMs`; the caller watches over it by itself, and leaves. */
   readonly deadlineMs: number | undefined;
+  /** Who asks, where clients take turns: compared by identity. The credential if it is left out. */
+  readonly client?: unknown;
+  /** How it can be answered here, once a quorum has said how far the store is. */
+  readonly local?: LocalRead | undefined;
   /** Not called from inside `ReadHub.read`, nor after leaving. */
   settle(result: ReadResult): void;
 }

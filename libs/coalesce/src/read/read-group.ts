@@ -1,6 +1,7 @@
-import { type EtcdError, etcdErrors, type RangeShape } from "@etcd-edge/proto";
+import { type EtcdError, etcdErrors, type HeaderView, type RangeShape } from "@etcd-edge/proto";
 import { Ask } from "./ask.ts";
 import { fly, type Mishap } from "./flight.ts";
+import type { LocalSource } from "./local-read.ts";
 import type { ReadFailure, ReadScope, SharedRead } from "./ports.ts";
 import type { ReadContext } from "./read-context.ts";
 import { findBlame } from "./refusals.ts";
@@ -25,6 +26,8 @@ interface Line {
  *                    └── it takes none ─┐     all that wait         └─ it never left, too many ──▶ waiting
  *                                       ▼     when one lands
  *     large ──────────────────────▶ alone in the air, and behind it one that equal ones join
+ *     any size, of a range that is held here ─▶ waiting, then riding: nothing of a batch but its header, which says how far
+ *                                   the range has to be ─▶ settled from there, or asked after all
  *
  * A small read with nobody before it leaves at once. Who comes while a flight is in the air waits for it to land, or to take
  * too long, and they all leave together. Large ones wait only for their equals.
@@ -44,6 +47,8 @@ export class ReadGroup<M> {
   readonly #full = new Set<M>();
   /** Flights for which those who wait still wait. */
   #holding = 0;
+  /** Groups of riders that wait for the range they are answered from. */
+  #covering = 0;
 
   /** @param onIdle called when nothing waits and nothing is in the air any more */
   constructor(context: ReadContext<M>, scope: ReadScope, onIdle: () => void) {
@@ -63,14 +68,18 @@ export class ReadGroup<M> {
       shape.isOfNow &&
       (shape.isPoint || (shape.limit > 0 && shape.limit <= mostKeysOfSmall)) &&
       !large.has(key);
-    const standing = isSmall ? this.#waiting.get(key) : (this.#lines.get(key)?.next ?? this.#fresh.get(key));
+    const local = read.local?.source.isUsable === true ? read.local : undefined;
+    const isTogether = isSmall || local !== undefined;
+    const standing = isTogether
+      ? this.#waiting.get(key)
+      : (this.#lines.get(key)?.next ?? this.#fresh.get(key));
     if (standing !== undefined) {
       counts.joined++;
       return standing.join(read);
     }
-    const ask = new Ask(key, read.request);
+    const ask = new Ask(key, read.request, isSmall, local);
     const leave = ask.join(read);
-    if (isSmall) this.#enqueue(ask);
+    if (isTogether) this.#enqueue(ask);
     else this.#fresh.set(key, ask);
     return leave;
   }
@@ -90,7 +99,12 @@ export class ReadGroup<M> {
         for (const ask of this.#takeAll()) this.#line(ask);
       }
     }
-    if (this.#lines.size === 0 && this.#flights.size === 0) this.#onIdle();
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    const isIdle = this.#lines.size === 0 && this.#flights.size === 0 && this.#covering === 0;
+    if (isIdle && this.#waiting.size === 0 && this.#fresh.size === 0) this.#onIdle();
   }
 
   // ---- small ones ----
@@ -114,22 +128,118 @@ export class ReadGroup<M> {
   #sendBatch(member: M): void {
     const { maxOps, limits } = this.#context;
     const asks: Ask[] = [];
+    const riders: Ask[] = [];
+    /** Large ones whose range was held when they came, and is not any more. */
+    const strays: Ask[] = [];
     let bytes = 0;
     for (const ask of this.#waiting.values()) {
+      if (ask.local?.source.isUsable === true) {
+        riders.push(ask);
+        continue;
+      }
+      if (!ask.isSmall) {
+        strays.push(ask);
+        continue;
+      }
       bytes += ask.request.length;
-      if (asks.length > 0 && bytes > limits.maxRequestBytes) break;
+      if (asks.length >= maxOps || (asks.length > 0 && bytes > limits.maxRequestBytes)) continue;
       asks.push(ask);
-      if (asks.length >= maxOps) break;
     }
     for (const ask of asks) this.#waiting.delete(ask.key);
+    for (const ask of riders) this.#waiting.delete(ask.key);
+    for (const ask of strays) {
+      this.#waiting.delete(ask.key);
+      ask.local = undefined;
+      this.#line(ask);
+    }
+    if (asks.length === 0 && riders.length === 0) return;
+    if (asks.length === 0) asks.push(this.#carrierOf(riders));
+    const known = riders.map((ask) => ask.local?.source.knownRevision ?? 0n);
     this.#count(member, 1);
     const release = this.#hold();
-    fly(this.#context, { asks, member, scope: this.#scope, isLone: false }, (mishap) => {
+    const flight = { asks, riders, member, scope: this.#scope, isLone: false };
+    fly(this.#context, flight, (mishap, header) => {
       this.#count(member, -1);
       release();
-      if (mishap !== undefined) this.#onMishap(mishap, asks, member);
+      if (header !== undefined) this.#ride(riders, header, known);
+      else if (mishap !== undefined) this.#onMishap(mishap, asks, member, riders);
       this.dispatch();
     });
+  }
+
+  /**
+   * What etcd reads where riders are alone: one of them, if it is small; a lone one is then answered as if nothing were held.
+   * Else the cheapest read there is. Nobody waits for that one's answer.
+   */
+  #carrierOf(riders: Ask[]): Ask {
+    const small = riders.findIndex((ask) => ask.isSmall);
+    const [carrier] = small < 0 ? [] : riders.splice(small, 1);
+    return carrier ?? new Ask(probeKey, riders[0]?.local?.source.probe ?? nothing, true);
+  }
+
+  /** A quorum has said how far the store is, after the riders had come. */
+  #ride(riders: readonly Ask[], header: HeaderView, known: readonly bigint[]): void {
+    const bySource = new Map<LocalSource, { readonly asks: Ask[]; known: bigint }>();
+    for (const [index, ask] of riders.entries()) {
+      const source = ask.local?.source;
+      if (source === undefined || ask.isAbandoned) continue;
+      const group = bySource.get(source);
+      if (group === undefined) bySource.set(source, { asks: [ask], known: known[index] ?? 0n });
+      else group.asks.push(ask);
+    }
+    for (const [source, { asks, known: knownWhenSent }] of bySource)
+      this.#cover(source, asks, header, knownWhenSent);
+  }
+
+  #cover(source: LocalSource, asks: readonly Ask[], header: HeaderView, knownWhenSent: bigint): void {
+    this.#covering++;
+    let isOver = false;
+    const finish = (): boolean => {
+      if (isOver) return false;
+      isOver = true;
+      this.#covering--;
+      for (const ask of asks) ask.onAbandoned = undefined;
+      return true;
+    };
+    const stop = source.cover(header, knownWhenSent, (isCovered) => {
+      if (!finish()) return;
+      for (const ask of asks) {
+        if (isCovered) this.#answerHere(ask);
+        else this.#uncovered(ask);
+      }
+      if (!isCovered) this.dispatch();
+      else this.#checkIdle();
+    });
+    if (isOver) return;
+    const onAbandoned = (): void => {
+      if (!asks.every((ask) => ask.isAbandoned) || !finish()) return;
+      stop();
+      this.#checkIdle();
+    };
+    for (const ask of asks) ask.onAbandoned = onAbandoned;
+  }
+
+  #answerHere(ask: Ask): void {
+    const { local } = ask;
+    if (local === undefined || ask.isAbandoned) return;
+    this.#context.counts.local += ask.size;
+    const { source } = local;
+    ask.settle({
+      t: "answered",
+      head: source.head(),
+      body: local.body(),
+      revision: source.revision,
+      isLocal: true,
+    });
+  }
+
+  /** It is asked after all, and not again from here. */
+  #uncovered(ask: Ask): void {
+    if (ask.isAbandoned) return;
+    this.#context.counts.uncovered++;
+    ask.local = undefined;
+    if (ask.isSmall) this.#enqueue(ask);
+    else this.#line(ask);
   }
 
   /** @returns how to let those who wait go; done anyway when the flight takes too long */
@@ -188,7 +298,8 @@ export class ReadGroup<M> {
     }
     const line: Line = { flying: ask, next: undefined };
     this.#lines.set(ask.key, line);
-    fly(this.#context, { asks: [ask], member, scope: this.#scope, isLone: true }, (mishap) => {
+    const flight = { asks: [ask], riders: [], member, scope: this.#scope, isLone: true };
+    fly(this.#context, flight, (mishap) => {
       this.#lines.delete(ask.key);
       if (line.next !== undefined) this.#line(line.next);
       if (mishap !== undefined) this.#onMishap(mishap, [ask], member);
@@ -205,20 +316,23 @@ export class ReadGroup<M> {
 
   // ---- what may go wrong ----
 
-  #onMishap(mishap: Mishap, asks: readonly Ask[], member: M): void {
+  #onMishap(mishap: Mishap, asks: readonly Ask[], member: M, riders: readonly Ask[] = []): void {
     switch (mishap.t) {
       case "refused":
         this.#onRefused(mishap.failure, asks, member);
+        // It was said of those that etcd was to read: riders only need a header.
+        for (const ask of riders) this.#onUnsent(ask);
         break;
       case "unsent":
-        for (const ask of asks) this.#onUnsent(ask);
+        for (const ask of [...asks, ...riders]) this.#onUnsent(ask);
         break;
       case "lost":
         for (const ask of asks) this.#onLost(ask, mishap.failure);
+        for (const ask of riders) this.#onUnsent(ask);
         break;
       case "late":
         // Those who have time left hear what etcd says of a read that found no quorum in time.
-        for (const ask of asks) ask.settle({ t: "failed", failure: timedOut });
+        for (const ask of [...asks, ...riders]) ask.settle({ t: "failed", failure: timedOut });
         break;
       default:
         mishap satisfies never;
@@ -250,7 +364,10 @@ export class ReadGroup<M> {
   }
 
   #again(ask: Ask): void {
-    if (!ask.isAbandoned) this.#enqueue(ask);
+    if (ask.isAbandoned) return;
+    if (ask.local?.source.isUsable !== true) ask.local = undefined;
+    if (ask.isSmall || ask.local !== undefined) this.#enqueue(ask);
+    else this.#line(ask);
   }
 
   /** Rule 13: what was in the air may be what the member died of. It goes out once more at most, and never with others. */
@@ -265,5 +382,8 @@ export class ReadGroup<M> {
   }
 }
 
+/** Of the read that carries riders: no client's request is empty. */
+const probeKey = "";
+const nothing = new Uint8Array(0);
 const nobody: ReadonlySet<never> = new Set<never>();
 const timedOut: EtcdError = etcdErrors.timeout;

@@ -39,8 +39,22 @@ export interface ReadCounts {
   fallbacks: number;
   /** Reads handed back to their callers unshared. */
   aside: number;
+  /** Reads that were answered from a range that is held, after a quorum had said how far the store is. */
+  local: number;
+  /** Distinct reads for which a held range was not as far as the quorum in time: they were asked after all. */
+  uncovered: number;
 }
 
 export function createReadCounts(): ReadCounts {
-  return { reads: 0, joined: 0, sent: 0, batches: 0, batched: 0, fallbacks: 0, aside: 0 };
+  return {
+    reads: 0,
+    joined: 0,
+    sent: 0,
+    batches: 0,
+    batched: 0,
+    fallbacks: 0,
+    aside: 0,
+    local: 0,
+    uncovered: 0,
+  };
 }

@@ -77,7 +77,7 @@ export class Feed {
 
   /** Whether somebody watches all of it. */
   get isWidthWanted(): boolean {
-    return this.#members.groupOf(this.range) !== undefined;
+    return this.#members.groupOf(this.range) !== undefined || this.#members.isKept;
   }
 
   get member(): string | undefined {
@@ -123,9 +123,12 @@ export class Feed {
     this.#members.remove(watcher, group);
   }
 
-  /** Keeps it open without a watcher, until the returned function is called. */
-  hold(): () => void {
-    return this.#members.hold();
+  /**
+   * Keeps it open without a watcher, until the returned function is called.
+   * @param wantsWidth all of its range is wanted, and no part would do
+   */
+  hold(wantsWidth = false): () => void {
+    return this.#members.hold(wantsWidth);
   }
 
   /**

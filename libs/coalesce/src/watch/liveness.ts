@@ -61,6 +61,12 @@ export class Liveness {
     return first === undefined ? 0 : this.#port.clock.nowMs() - first.at;
   }
 
+  /** How long ago a quorum was last seen to be no further than a revision: a minute where that was never. */
+  ageOf(revision: bigint): number {
+    const last = this.#quorums.findLast((one) => one.revision <= revision);
+    return last === undefined ? maxQuorums * noteMs : this.#port.clock.nowMs() - last.at;
+  }
+
   /** What quorums said is of another history. */
   forget(): void {
     this.#quorums.length = 0;

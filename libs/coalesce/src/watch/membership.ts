@@ -13,6 +13,8 @@ export class Membership {
   #prevKvCount = 0;
   /** Callers who wait for the feed to open, or have yet to attach what they opened it for. */
   #holders = 0;
+  /** Of those, callers who want all of the range. */
+  #keepers = 0;
 
   /** @param onEmpty the last watcher or holder has left */
   constructor(feed: Feed, onEmpty: () => void) {
@@ -61,14 +63,24 @@ export class Membership {
     this.#checkEmpty();
   }
 
-  /** Keeps the feed open without a watcher, until the returned function is called. */
-  hold(): () => void {
+  /** Whether somebody who is no watcher wants all of the range. */
+  get isKept(): boolean {
+    return this.#keepers > 0;
+  }
+
+  /**
+   * Keeps the feed open without a watcher, until the returned function is called.
+   * @param wantsWidth all of the range is wanted, and no part would do
+   */
+  hold(wantsWidth = false): () => void {
     this.#holders++;
+    if (wantsWidth) this.#keepers++;
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
       this.#holders--;
+      if (wantsWidth) this.#keepers--;
       this.#checkEmpty();
     };
   }

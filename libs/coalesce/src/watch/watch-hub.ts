@@ -1,12 +1,12 @@
 import type { HeaderView } from "@etcd-edge/proto";
 import type { Clock } from "../ports.ts";
-import type { KeyRange } from "../range/key-range.ts";
+import { isSameRange, type KeyRange } from "../range/key-range.ts";
 import type { WatchSource } from "../upstream/upstream-watch.ts";
 import { Feed } from "./feed.ts";
 import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
-import { History } from "./history.ts";
+import { History, type HistoryVerdict } from "./history.ts";
 import type { HubCounters, HubEvent } from "./hub-event.ts";
 import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
@@ -55,6 +55,9 @@ export class WatchHub {
   readonly #liveness: Liveness;
   readonly #owner: FeedOwner;
   readonly #progressListeners = new Set<(feed: Feed) => void>();
+  readonly #endListeners = new Set<(feed: Feed) => void>();
+  /** Of the last quorum that answered. All zero before the first. */
+  #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
   /** Feeds lost to `etcdserver: no leader`, by member, since a member last took a feed. */
   readonly #leaderless = new Set<string>();
 
@@ -103,11 +106,37 @@ export class WatchHub {
     // Taken late on purpose: a probe that waits for the one in the air is sent after this, never before.
     const knownBefore = this.history.known;
     const header = await this.#probes.probe(range);
-    const verdict = this.history.judge(header, knownBefore);
+    const verdict = this.#judge(header, knownBefore);
     if (verdict === "foreign") throw new ProbeError(14, "the endpoint belongs to another cluster");
-    if (verdict === "replaced") this.#onReplaced(header.revision);
-    this.#liveness.noteQuorum(header.revision);
     return header;
+  }
+
+  /** The header of the last quorum that answered: who it was, and in which term. All zero before the first. */
+  get lastHeader(): HeaderView {
+    return this.#lastHeader;
+  }
+
+  /**
+   * A quorum has answered somebody else's linearizable read.
+   * @param knownWhenSent `history.known` at the moment that read was sent
+   * @returns whether it speaks of the history that the feeds have (rule 3)
+   */
+  noteQuorum(header: HeaderView, knownWhenSent: bigint): boolean {
+    return this.#judge(header, knownWhenSent) === "same";
+  }
+
+  #judge(header: HeaderView, knownBefore: bigint): HistoryVerdict {
+    const verdict = this.history.judge(header, knownBefore);
+    if (verdict === "foreign") return verdict;
+    if (verdict === "replaced") this.#onReplaced(header.revision);
+    this.#lastHeader = header;
+    this.#liveness.noteQuorum(header.revision);
+    return verdict;
+  }
+
+  /** How old the state at a revision may be, in milliseconds: since a quorum last was no further. A minute at most. */
+  ageOf(revision: bigint): number {
+    return this.#liveness.ageOf(revision);
   }
 
   /** The header of a refusal, or nothing where nobody answers. */
@@ -123,6 +152,27 @@ export class WatchHub {
   prepare(range: KeyRange, revision: bigint, prevKv: boolean): Promise<(() => void) | FeedEnd> {
     const registry = this.#registry;
     return this.#openings.wait(registry.mainOf(range) ?? registry.openMain(range, revision, prevKv));
+  }
+
+  /**
+   * Keeps a feed that has all of a range, and misses nothing from `revision` on.
+   * @param revision of a quorum
+   * @returns the feed and how to let go of it; or why there is none
+   */
+  async keep(
+    range: KeyRange,
+    revision: bigint,
+  ): Promise<{ readonly feed: Feed; readonly release: () => void } | FeedEnd> {
+    const registry = this.#registry;
+    const feed = registry.mainOf(range) ?? registry.openMain(range, revision, false);
+    const release = feed.hold(isSameRange(feed.range, range));
+    const opened = await this.#openings.wait(feed);
+    if (typeof opened === "function") {
+      opened();
+      return { feed, release };
+    }
+    release();
+    return opened;
   }
 
   /** Finds a feed for a watcher that hangs on none, at its position. */
@@ -150,6 +200,12 @@ export class WatchHub {
   onProgress(listener: (feed: Feed) => void): () => void {
     this.#progressListeners.add(listener);
     return () => void this.#progressListeners.delete(listener);
+  }
+
+  /** Calls for every feed that is over. Returns the way to stop that. */
+  onFeedEnd(listener: (feed: Feed) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => void this.#endListeners.delete(listener);
   }
 
   /** Ends every feed. Watchers are not told. */
@@ -227,6 +283,7 @@ export class WatchHub {
     const queued = this.#registry.remove(feed);
     this.#report({ t: "feedClosed", range: feed.range, isCatchUp: feed.isCatchUp });
     this.#openings.settle(feed, end);
+    for (const listener of [...this.#endListeners]) listener(feed);
     for (const group of [...feed.groups]) {
       const affected = end.t === "replaced" ? group.watchers() : group.upToDate();
       for (const watcher of [...affected]) this.#conclude(watcher, end);

@@ -20,6 +20,8 @@ interface TestProgram {
 
 const programs: readonly TestProgram[] = [
   { program: "nats-server", debianPackage: "nats-server", how: "unpacked" },
+  // The Redis server under another name: redis-tools starts no service, the package redis-server does.
+  { program: "redis-check-rdb", debianPackage: "redis-tools", how: "installed" },
   { program: "openssl", debianPackage: "openssl", how: "installed" },
   { program: "curl", debianPackage: "curl", how: "installed" },
   { program: "dig", debianPackage: "bind9-dnsutils", how: "installed" },

@@ -1,0 +1,88 @@
+import type { Clock } from "../ports.ts";
+import { toLatin1 } from "../range/bytes.ts";
+import { type KeyRange, rangeId } from "../range/key-range.ts";
+
+/** How often something is read: a sum that halves every few seconds. */
+export interface Heat {
+  readonly range: KeyRange;
+  score: number;
+  at: number;
+  /** Of a group: some of the keys that were read, up to `manyKeys`. */
+  readonly names: Set<string> | undefined;
+  /** Too large, too busy, refused: not tried again before this. */
+  bannedUntil: number;
+}
+
+const halfLifeMs = 5_000;
+/** About seven reads a second for a while, or a burst of fifty. */
+const hotScore = 50;
+/** So many keys of a group must be read before it is worth holding as a whole. */
+const manyKeys = 8;
+const maxHeats = 10_000;
+
+/** What is read so often that it is worth a feed (rule 33). */
+export class HotRanges {
+  readonly #clock: Clock;
+  readonly #heats = new Map<string, Heat>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The heat of a range; the same object for equal ranges. */
+  of(range: KeyRange): Heat {
+    return this.#heatOf(rangeId(range), range, undefined);
+  }
+
+  /** The heat of all keys that begin like this one, if its beginning says anything. */
+  ofGroup(key: Uint8Array): Heat | undefined {
+    const length = groupLength(key);
+    if (length === 0) return undefined;
+    const start = new Uint8Array(key.subarray(0, length));
+    const end = new Uint8Array(start);
+    end[length - 1] = (start[length - 1] ?? 0) + 1;
+    return this.#heatOf(`g${toLatin1(start)}`, { t: "span", key: start, end }, new Set());
+  }
+
+  /** @returns whether it is hot, and not banned */
+  note(heat: Heat, weight: number, name?: string): boolean {
+    const now = this.#clock.nowMs();
+    if (now !== heat.at) {
+      heat.score *= 2 ** ((heat.at - now) / halfLifeMs);
+      heat.at = now;
+    }
+    heat.score += weight;
+    const { names } = heat;
+    if (names !== undefined && name !== undefined && names.size < manyKeys) names.add(name);
+    if (heat.score < hotScore || now < heat.bannedUntil) return false;
+    return names === undefined || names.size >= manyKeys;
+  }
+
+  #heatOf(id: string, range: KeyRange, names: Set<string> | undefined): Heat {
+    const known = this.#heats.get(id);
+    if (known !== undefined) return known;
+    const heat: Heat = { range, score: 0, at: this.#clock.nowMs(), names, bannedUntil: 0 };
+    this.#heats.set(id, heat);
+    if (this.#heats.size > maxHeats) {
+      const [oldest] = this.#heats.keys();
+      if (oldest !== undefined) this.#heats.delete(oldest);
+    }
+    return heat;
+  }
+}
+
+const slash = 0x2f;
+
+/** How much of a key its group has in common: up to the last slash inside it, or up to its first digit. 0 is nothing. */
+function groupLength(key: Uint8Array): number {
+  let length = key.lastIndexOf(slash, key.length - 2) + 1;
+  if (length === 0) {
+    length = Math.max(
+      0,
+      key.findIndex((byte) => byte >= 0x30 && byte <= 0x39),
+    );
+  }
+  // The end of the range is the next byte string of that length.
+  while (length > 0 && key[length - 1] === 0xff) length--;
+  return length;
+}
