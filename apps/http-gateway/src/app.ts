@@ -33,12 +33,12 @@ import {
   toWatchOptions,
   WatchService,
 } from "@etcd-edge/watching";
-import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import { createFindClient } from "./limits/client-key.ts";
 import { createClientLimits } from "./limits/client-limits.ts";
+import { openLimitStore } from "./limits/limit-store.ts";
 import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
@@ -159,6 +159,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
+  const limitStore = undo.use(await openLimitStore(config, logger));
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
@@ -168,8 +169,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     pageSizes: new PageSizes(targetPageBytes),
     limits: createClientLimits({
       findClient,
-      createRateLimiter: ({ keyPrefix, points, durationSeconds: duration }) =>
-        new RateLimiterMemory({ keyPrefix, points, duration }),
+      createRateLimiter: limitStore.createRateLimiter,
       requestsPerSecond: config.rateLimit,
       burst: config.rateLimitBurst,
       maxStreams: config.maxStreamsPerClient,

@@ -13,6 +13,7 @@ import {
 } from "@etcd-edge/runtime";
 import { watchOptions } from "@etcd-edge/watching";
 import { limitOptions, positive } from "./limits/limit-options.ts";
+import { limitStoreOptions } from "./limits/limit-store.ts";
 import { sourceOptions } from "./upstream/source-options.ts";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
@@ -35,12 +36,14 @@ export const options: {
 } & typeof commonOptions &
   typeof sourceOptions &
   typeof limitOptions &
+  typeof limitStoreOptions &
   typeof watchOptions &
   typeof identityOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
   ...sourceOptions,
   ...limitOptions,
+  ...limitStoreOptions,
   listenAddr: stringOption({
     flag: "listen-addr",
     default: "127.0.0.1:23780",
