@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { ReadHub } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -27,6 +28,8 @@ import {
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
 import {
+  createReadMembers,
+  exposeReads,
   exposeWatches,
   findNoTransform,
   logHubEvent,
@@ -52,6 +55,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createSharedReads } from "./upstream/shared-reads.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
@@ -122,7 +126,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
   const balancer = undo.use(createBalancer());
-  const upstream = createBalancedUpstream(balancer);
+  const direct = createBalancedUpstream(balancer);
+  const readHub = new ReadHub({
+    members: createReadMembers(balancer),
+    clock: systemClock,
+    // Before the immediates that write: what one chunk of bytes brought leaves together.
+    defer: (callback) => process.nextTick(callback),
+  });
+  exposeReads(metrics, readHub.counts);
+  const upstream = config.shareReads
+    ? createSharedReads(direct, { hub: readHub, clock: systemClock })
+    : direct;
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
   const questions = createHttpQuestions(() => toOrigins(source.current().endpoints, clientTls), clientTls);

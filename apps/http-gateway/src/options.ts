@@ -25,6 +25,7 @@ export const options: {
   readonly cors: OptionSpec<"strings">;
   readonly hostWhitelist: OptionSpec<"strings">;
   readonly maxRequestBytes: OptionSpec<"int">;
+  readonly shareReads: OptionSpec<"bool">;
   readonly docs: OptionSpec<"bool">;
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
@@ -78,6 +79,12 @@ export const options: {
     doc: "largest request that etcd takes, as on its own command line; longer JSON is refused before it is parsed",
     since: "3.4",
     check: positive("max-request-bytes"),
+  }),
+  shareReads: boolOption({
+    flag: "share-reads",
+    default: true,
+    doc: "let linearizable reads that wait at the same time share requests to etcd",
+    since: "edge",
   }),
   docs: boolOption({
     flag: "docs",
