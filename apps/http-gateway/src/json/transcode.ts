@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type DescEnum, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { fromBinary } from "@etcd-edge/proto";
+import { fromBinary, type Message } from "@etcd-edge/proto";
 import { encodeJson } from "./encode.ts";
 import { base64Member, type JsonStyle } from "./json-style.ts";
 import { planOf } from "./message-plan.ts";
@@ -50,8 +50,15 @@ const scalarKinds: Readonly<Partial<Record<ScalarType, Kind>>> = {
 export function transcode(desc: DescMessage, bytes: Uint8Array, style: JsonStyle): string {
   const buffer = asBuffer(bytes);
   const text = message(desc, new WireCursor(buffer, 0, buffer.length), style);
+  if (text !== undefined) return text;
   // A field that came in two parts: nobody sends it, and putting it together is not worth a way of its own.
-  return text ?? encodeJson(desc, fromBinary(desc, bytes), style);
+  let whole: Message;
+  try {
+    whole = fromBinary(desc, bytes);
+  } catch (cause) {
+    throw new RangeError("malformed message", { cause });
+  }
+  return encodeJson(desc, whole, style);
 }
 
 /**
