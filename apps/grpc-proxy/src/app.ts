@@ -40,6 +40,7 @@ import {
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import {
   createExplainWatch,
+  exposeReads,
   exposeWatches,
   joinFabric,
   logHubEvent,
@@ -69,7 +70,6 @@ import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.
 import { toCacheLimits } from "./reads/cache-options.ts";
 import { createEpochProbe } from "./reads/epoch-probe.ts";
 import { openStore } from "./reads/open-store.ts";
-import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { startRegistry } from "./registry/start-registry.ts";

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { ReadHub } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -28,6 +29,8 @@ import {
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
 import {
+  createReadMembers,
+  exposeReads,
   exposeWatches,
   findNoTransform,
   joinFabric,
@@ -35,12 +38,12 @@ import {
   toWatchOptions,
   WatchService,
 } from "@etcd-edge/watching";
-import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import { createFindClient } from "./limits/client-key.ts";
 import { createClientLimits } from "./limits/client-limits.ts";
+import { openLimitStore } from "./limits/limit-store.ts";
 import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
@@ -54,6 +57,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createSharedReads } from "./upstream/shared-reads.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
@@ -124,7 +128,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
   const balancer = undo.use(createBalancer());
-  const upstream = createBalancedUpstream(balancer);
+  const direct = createBalancedUpstream(balancer);
+  const readHub = new ReadHub({
+    members: createReadMembers(balancer),
+    clock: systemClock,
+    // Before the immediates that write: what one chunk of bytes brought leaves together.
+    defer: (callback) => process.nextTick(callback),
+  });
+  exposeReads(metrics, readHub.counts);
+  const upstream = config.shareReads
+    ? createSharedReads(direct, { hub: readHub, clock: systemClock })
+    : direct;
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
   const questions = createHttpQuestions(() => toOrigins(source.current().endpoints, clientTls), clientTls);
@@ -168,6 +182,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
+  const limitStore = undo.use(await openLimitStore(config, logger));
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
@@ -177,8 +192,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     pageSizes: new PageSizes(targetPageBytes),
     limits: createClientLimits({
       findClient,
-      createRateLimiter: ({ keyPrefix, points, durationSeconds: duration }) =>
-        new RateLimiterMemory({ keyPrefix, points, duration }),
+      createRateLimiter: limitStore.createRateLimiter,
       requestsPerSecond: config.rateLimit,
       burst: config.rateLimitBurst,
       maxStreams: config.maxStreamsPerClient,

@@ -14,6 +14,7 @@ import {
 } from "@etcd-edge/runtime";
 import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
 import { limitOptions, positive } from "./limits/limit-options.ts";
+import { limitStoreOptions } from "./limits/limit-store.ts";
 import { sourceOptions } from "./upstream/source-options.ts";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
@@ -25,6 +26,7 @@ export const options: {
   readonly cors: OptionSpec<"strings">;
   readonly hostWhitelist: OptionSpec<"strings">;
   readonly maxRequestBytes: OptionSpec<"int">;
+  readonly shareReads: OptionSpec<"bool">;
   readonly docs: OptionSpec<"bool">;
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
@@ -36,6 +38,7 @@ export const options: {
 } & typeof commonOptions &
   typeof sourceOptions &
   typeof limitOptions &
+  typeof limitStoreOptions &
   typeof watchOptions &
   typeof feedSharingOptions &
   typeof identityOptions &
@@ -44,6 +47,7 @@ export const options: {
   ...commonOptions,
   ...sourceOptions,
   ...limitOptions,
+  ...limitStoreOptions,
   listenAddr: stringOption({
     flag: "listen-addr",
     default: "127.0.0.1:23780",
@@ -78,6 +82,12 @@ export const options: {
     doc: "largest request that etcd takes, as on its own command line; longer JSON is refused before it is parsed",
     since: "3.4",
     check: positive("max-request-bytes"),
+  }),
+  shareReads: boolOption({
+    flag: "share-reads",
+    default: true,
+    doc: "let linearizable reads that wait at the same time share requests to etcd",
+    since: "edge",
   }),
   docs: boolOption({
     flag: "docs",
