@@ -3,16 +3,8 @@ import { stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
-
-<<<<<<< HEAD
-
-import { benchHttp } from "./scenarios/http.ts";
-
-=======
-
 import { benchFabric } from "./scenarios/fabric.ts";
-
->>>>>>> s4-fabric
+import { benchHttp } from "./scenarios/http.ts";
 
 import { benchLeases } from "./scenarios/leases.ts";
 import { benchReads } from "./scenarios/reads.ts";
@@ -27,11 +19,8 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   tcp: benchTcp,
   transport: benchTransport,
   unary: benchUnary,
-<<<<<<< HEAD
   http: benchHttp,
-=======
   fabric: benchFabric,
->>>>>>> s4-fabric
   leases: benchLeases,
   reads: benchReads,
   soak: benchSoak,
