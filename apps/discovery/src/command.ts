@@ -1,9 +1,11 @@
 import { fabricOptions } from "@etcd-edge/fabric";
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   type Command,
   commonOptions,
   durationOption,
+  intOption,
   type OptionSpec,
   type OptionTable,
   type OptionValues,
@@ -11,6 +13,8 @@ import {
   stringsOption,
   uintOption,
 } from "@etcd-edge/runtime";
+
+import { isTierName, tierNames } from "./tiers/tier-names.ts";
 
 /** How an endpoint's health is looked at. */
 const healthChecks = ["grpc", "http", "auto", "tcp"] as const;
@@ -47,7 +51,11 @@ type DiscoveryOptions = {
   readonly healthCheck: OptionSpec<"string">;
   readonly healthCheckInterval: OptionSpec<"duration">;
   readonly healthCheckTimeout: OptionSpec<"duration">;
+  readonly resolverPrefix: OptionSpec<"string">;
+  readonly resolverTtl: OptionSpec<"int">;
+  readonly registerTiers: OptionSpec<"strings">;
 } & typeof fabricOptions &
+  typeof identityOptions &
   typeof commonOptions;
 
 const options: DiscoveryOptions = {
@@ -177,6 +185,32 @@ const options: DiscoveryOptions = {
     check: positive("health-check-timeout"),
   }),
   ...fabricOptions,
+  ...identityOptions,
+  resolverPrefix: stringOption({
+    flag: "resolver-prefix",
+    default: "",
+    doc: "prefix under which grpc-proxies are registered in etcd: they are told of, and replicas of --register-tiers are entered there",
+    ...edge,
+  }),
+  resolverTtl: intOption({
+    flag: "resolver-ttl",
+    default: 10,
+    doc: "TTL, in seconds, of what is entered under --resolver-prefix",
+    ...edge,
+    check: (value) => (value > 0 ? undefined : `invalid resolver-ttl ${value}`),
+  }),
+  registerTiers: stringsOption({
+    flag: "register-tiers",
+    default: ["tcp-gateway"],
+    doc: "comma separated tiers whose replicas are entered under --resolver-prefix, where they do not do it themselves: those that speak gRPC",
+    ...edge,
+    check: (value) => {
+      const wrong = value.find((name) => !isTierName(name));
+      return wrong === undefined
+        ? undefined
+        : `invalid argument ${JSON.stringify(wrong)} for "--register-tiers" flag: must be one of ${tierNames.join(", ")}`;
+    },
+  }),
   ...commonOptions,
 };
 

@@ -9,6 +9,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { joinRollCall } from "@etcd-edge/fabric";
 import {
   CertificateUsers,
   isJwtMethod,
@@ -40,6 +41,7 @@ import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import {
   createExplainFabric,
   createExplainWatch,
+  exposeReads,
   exposeWatches,
   joinFabric,
   logHubEvent,
@@ -69,7 +71,6 @@ import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.
 import { toCacheLimits } from "./reads/cache-options.ts";
 import { createEpochProbe } from "./reads/epoch-probe.ts";
 import { openStore } from "./reads/open-store.ts";
-import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { startRegistry } from "./registry/start-registry.ts";
@@ -335,11 +336,24 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   });
   registry.register();
 
+  const presence = joinRollCall({
+    tier: "grpc-proxy",
+    url: advertiseClientUrl,
+    discoveryUrls: [],
+    key: fabric?.key,
+    bus: fabric?.messenger,
+    notReady: () => readiness.problem(),
+    stats: () => Object.fromEntries(watches.stats()),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
+
   const owned = undo.move();
   return {
     address,
     drain: async (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       await registry[Symbol.asyncDispose](); // before the GOAWAY: who looks for another proxy must not find this one
       http.closeIdleConnections();
       await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { ReadHub } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -9,6 +10,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
 import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
@@ -29,6 +31,8 @@ import { Channel, createCounters } from "@etcd-edge/transport";
 import {
   createExplainFabric,
   createExplainWatch,
+  createReadMembers,
+  exposeReads,
   exposeWatches,
   findNoTransform,
   joinFabric,
@@ -36,12 +40,12 @@ import {
   toWatchOptions,
   WatchService,
 } from "@etcd-edge/watching";
-import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import { createFindClient } from "./limits/client-key.ts";
 import { createClientLimits } from "./limits/client-limits.ts";
+import { openLimitStore } from "./limits/limit-store.ts";
 import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
@@ -55,6 +59,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createSharedReads } from "./upstream/shared-reads.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
@@ -125,7 +130,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
   const balancer = undo.use(createBalancer());
-  const upstream = createBalancedUpstream(balancer);
+  const direct = createBalancedUpstream(balancer);
+  const readHub = new ReadHub({
+    members: createReadMembers(balancer),
+    clock: systemClock,
+    // Before the immediates that write: what one chunk of bytes brought leaves together.
+    defer: (callback) => process.nextTick(callback),
+  });
+  exposeReads(metrics, readHub.counts);
+  const upstream = config.shareReads
+    ? createSharedReads(direct, { hub: readHub, clock: systemClock })
+    : direct;
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
   const questions = createHttpQuestions(() => toOrigins(source.current().endpoints, clientTls), clientTls);
@@ -169,6 +184,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
+  const limitStore = undo.use(await openLimitStore(config, logger));
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
@@ -178,8 +194,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     pageSizes: new PageSizes(targetPageBytes),
     limits: createClientLimits({
       findClient,
-      createRateLimiter: ({ keyPrefix, points, durationSeconds: duration }) =>
-        new RateLimiterMemory({ keyPrefix, points, duration }),
+      createRateLimiter: limitStore.createRateLimiter,
       requestsPerSecond: config.rateLimit,
       burst: config.rateLimitBurst,
       maxStreams: config.maxStreamsPerClient,
@@ -249,11 +264,24 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   if (config.jsonProfile === "auto") void detected.current();
   logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
 
+  const presence = joinRollCall({
+    tier: "http-gateway",
+    url: config.advertiseUrl,
+    discoveryUrls: config.discoveryUrl,
+    key: fabric?.key ?? readFabricKey(config),
+    bus: fabric?.messenger,
+    notReady: () => readiness.problem(),
+    stats: () => Object.fromEntries(watches.stats()),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
+
   const owned = undo.move();
   return {
     url: server.url,
     drain: async (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       const closed = server.closeGently();
       await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();

@@ -59,6 +59,7 @@ export {
   toRangeFields,
   upperBound,
 } from "./range/key-range.ts";
+export { endOfPrefix } from "./range/prefix-end.ts";
 export type {
   ReadFailure,
   ReadMembers,

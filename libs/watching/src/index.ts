@@ -5,6 +5,8 @@ export { type FeedSharingConfig, feedSharingOptions } from "./feed-sharing-optio
 export { logHubEvent } from "./hub-log.ts";
 export { type Fabric, joinFabric } from "./join-fabric.ts";
 export { type FindMessageTransform, findNoTransform, type MessageTransform } from "./message-transform.ts";
+export { createReadMembers } from "./read-members.ts";
+export { exposeReads } from "./read-metrics.ts";
 export { scopeMetadata } from "./scope-metadata.ts";
 export { identityOfCredential, type WatchIdentity } from "./watch-identity.ts";
 export { exposeWatches } from "./watch-metrics.ts";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
-import { openBus, startFeedSharing } from "@etcd-edge/fabric";
+import { createBusMessenger, type Messenger, openBus, startFeedSharing } from "@etcd-edge/fabric";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
 import { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 import type { FeedSharingConfig } from "./feed-sharing-options.ts";
@@ -15,6 +15,10 @@ export interface Fabric extends AsyncDisposable {
   readonly replica: FabricReplica;
   /** Whose counts the others are told. */
   attach(watches: WatchService): void;
+  /** Tells discovery of this process. */
+  readonly messenger: Messenger;
+  /** Of `--fabric-key-file`. */
+  readonly key: Uint8Array | undefined;
   /** Others take over what this process watches at etcd; settles when they have, after two seconds at most. */
   drain(): Promise<void>;
 }
@@ -74,6 +78,8 @@ export async function joinFabric(
     attach: (all) => {
       watches = all;
     },
+    messenger: createBusMessenger(opened.bus, config.fabricPrefix),
+    key: opened.key,
     drain: () => sharing.drain(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

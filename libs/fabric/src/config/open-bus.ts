@@ -1,9 +1,10 @@
-import { ConfigError, type Logger, type Metrics, readPem } from "@etcd-edge/runtime";
+import { ConfigError, type Logger, type Metrics } from "@etcd-edge/runtime";
 import { createInProcessBus } from "../bus/in-process-bus.ts";
 import type { MessageBus } from "../bus/message-bus.ts";
 import { createNatsBus } from "../bus/nats-bus.ts";
 import { parseNatsServers } from "../bus/nats-servers.ts";
 import { sealBus } from "../bus/seal-bus.ts";
+import { readFabricKey } from "./fabric-key.ts";
 import type { FabricConfig } from "./fabric-options.ts";
 
 /** A bus, and what is known of how it is protected. */
@@ -33,8 +34,7 @@ export function openBus(
   },
 ): OpenedBus {
   const { logger, metrics, name, alone } = options;
-  const key = config.fabricKeyFile === "" ? undefined : readPem(config.fabricKeyFile);
-  if (key?.length === 0) throw new ConfigError(`${config.fabricKeyFile} is empty`);
+  const key = readFabricKey(config);
   const bare = config.natsUrl.length === 0 ? createInProcessBus() : openNats(config, name);
   const bus = key === undefined ? bare : sealBus(bare, key);
   bus.onState((state) => {
