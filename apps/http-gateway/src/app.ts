@@ -10,6 +10,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
 import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
@@ -32,6 +33,7 @@ import {
   exposeReads,
   exposeWatches,
   findNoTransform,
+  joinFabric,
   logHubEvent,
   toWatchOptions,
   WatchService,
@@ -159,6 +161,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         onAuthChanged: () => watches.forgetPermissions(),
       }),
     );
+  const fabric = await joinFabric(config, {
+    ...{ tier: "http-gateway", namespace: "" },
+    ...{ balancer, logger, metrics },
+  });
+  if (fabric !== undefined) undo.use(fabric);
   const watches: WatchService = undo.use(
     new WatchService({
       balancer,
@@ -168,8 +175,10 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       ...(service && { service }),
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
+      share: fabric?.share,
     }),
   );
+  fabric?.attach(watches);
   balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
@@ -248,12 +257,26 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   if (config.jsonProfile === "auto") void detected.current();
   logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
 
+  const presence = joinRollCall({
+    tier: "http-gateway",
+    url: config.advertiseUrl,
+    discoveryUrls: config.discoveryUrl,
+    key: fabric?.key ?? readFabricKey(config),
+    bus: fabric?.messenger,
+    notReady: () => readiness.problem(),
+    stats: () => Object.fromEntries(watches.stats()),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
+
   const owned = undo.move();
   return {
     url: server.url,
     drain: async (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       const closed = server.closeGently();
+      await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();
       draining.abort();
       webSockets.close();

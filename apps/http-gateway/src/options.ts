@@ -1,3 +1,4 @@
+import { presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -11,7 +12,7 @@ import {
   stringsOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
-import { watchOptions } from "@etcd-edge/watching";
+import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
 import { limitOptions, positive } from "./limits/limit-options.ts";
 import { limitStoreOptions } from "./limits/limit-store.ts";
 import { sourceOptions } from "./upstream/source-options.ts";
@@ -39,7 +40,9 @@ export const options: {
   typeof limitOptions &
   typeof limitStoreOptions &
   typeof watchOptions &
+  typeof feedSharingOptions &
   typeof identityOptions &
+  typeof presenceOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
   ...sourceOptions,
@@ -113,7 +116,9 @@ export const options: {
     check: positive("websocket-ping-interval"),
   }),
   ...watchOptions,
+  ...feedSharingOptions,
   ...identityOptions,
+  ...presenceOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",

@@ -7,6 +7,7 @@ import {
   endpointAddress,
   parseEndpoints,
 } from "@etcd-edge/endpoints";
+import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
 import {
   type AppContext,
   ConfigError,
@@ -120,11 +121,22 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   }
 
   const { address } = gateway;
+  const presence = joinRollCall({
+    tier: "tcp-gateway",
+    url: config.advertiseUrl,
+    discoveryUrls: config.discoveryUrl,
+    key: readFabricKey(config),
+    bus: undefined,
+    notReady: () => readiness.problem(),
+    stats: () => ({ connections: gateway?.openConnections ?? 0 }),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
   logger.info("ready to proxy client requests", {
     endpoints: given.map(endpointAddress),
     "listen-addr": formatHostPort(address),
   });
-  return toService(address, { gateway, readiness, owned: undo.move() });
+  return toService(address, { gateway, readiness, presence, owned: undo.move() });
 }
 
 function toService(
@@ -132,13 +144,20 @@ function toService(
   {
     gateway,
     readiness,
+    presence,
     owned,
-  }: { gateway: Gateway; readiness: { startDraining(): void }; owned: AsyncDisposableStack },
+  }: {
+    gateway: Gateway;
+    readiness: { startDraining(): void };
+    presence: { tell(): void } | undefined;
+    owned: AsyncDisposableStack;
+  },
 ): GatewayApp {
   return {
     address,
     drain: (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       return gateway.drain(deadline);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -1,3 +1,4 @@
+import { fabricOptions, presenceOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
   type Command,
@@ -48,7 +49,9 @@ type GatewayOptions = {
   readonly acceptProxyProtocol: OptionSpec<"bool">;
   readonly sendProxyProtocol: OptionSpec<"string">;
   readonly reusePort: OptionSpec<"bool">;
-} & typeof commonOptions;
+  readonly fabricKeyFile: OptionSpec<"string">;
+} & typeof presenceOptions &
+  typeof commonOptions;
 
 const options: GatewayOptions = {
   listenAddr: stringOption({
@@ -113,6 +116,8 @@ const options: GatewayOptions = {
         : `invalid argument ${JSON.stringify(wrong)} for "--discovery-url" flag: must be an http or https URL`;
     },
   }),
+  ...presenceOptions,
+  fabricKeyFile: fabricOptions.fabricKeyFile,
   dnsServers: stringsOption({
     flag: "dns-servers",
     default: [],
