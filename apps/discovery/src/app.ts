@@ -19,6 +19,7 @@ import {
   presencePath,
   RollCall,
   reportPresence,
+  topicOf,
 } from "@etcd-edge/fabric";
 import {
   type AppContext,
@@ -132,6 +133,14 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
     }),
   );
   const directories: ReadonlyMap<string, Directory> = new Map(tiers.all());
+  for (const [name, one] of directories) {
+    const tierTopic = { ...topic, cluster: topicOf(config.cluster, name) };
+    const tierAnnouncer = undo.use(createAnnouncer({ ...tierTopic, publisher }));
+    undo.defer(
+      one.subscribe(({ version: changed }) => tierAnnouncer.update(changed, one.own().map(toAnnounced))),
+    );
+    tierAnnouncer.update(one.current().version, one.own().map(toAnnounced));
+  }
 
   const dns =
     dnsListen === undefined

@@ -1,4 +1,4 @@
-import { fabricOptions, presenceOptions } from "@etcd-edge/fabric";
+import { fabricOptions, fabricSourceOptions, presenceOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
   type Command,
@@ -49,8 +49,9 @@ type GatewayOptions = {
   readonly acceptProxyProtocol: OptionSpec<"bool">;
   readonly sendProxyProtocol: OptionSpec<"string">;
   readonly reusePort: OptionSpec<"bool">;
-  readonly fabricKeyFile: OptionSpec<"string">;
-} & typeof presenceOptions &
+} & typeof fabricOptions &
+  typeof presenceOptions &
+  typeof fabricSourceOptions &
   typeof commonOptions;
 
 const options: GatewayOptions = {
@@ -117,7 +118,8 @@ const options: GatewayOptions = {
     },
   }),
   ...presenceOptions,
-  fabricKeyFile: fabricOptions.fabricKeyFile,
+  ...fabricSourceOptions,
+  ...fabricOptions,
   dnsServers: stringsOption({
     flag: "dns-servers",
     default: [],

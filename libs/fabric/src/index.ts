@@ -5,6 +5,11 @@ export { sealBus } from "./bus/seal-bus.ts";
 export { readFabricKey } from "./config/fabric-key.ts";
 export { type FabricConfig, fabricOptions } from "./config/fabric-options.ts";
 export { type OpenedBus, openBus } from "./config/open-bus.ts";
+export {
+  type AnnouncedSourceOptions,
+  createAnnouncedSource,
+  topicOf,
+} from "./endpoints/announced-source.ts";
 export type { AnnouncedEndpoint, Announcement } from "./endpoints/announcement.ts";
 export {
   type AnnouncementListener,
@@ -19,6 +24,7 @@ export {
   type FeedSharingOptions,
   startFeedSharing,
 } from "./feeds/start-feed-sharing.ts";
+export { followDiscoveryFabric } from "./presence/follow-discovery.ts";
 export { joinRollCall, type RollCallOptions } from "./presence/join-roll-call.ts";
 export type { Presence } from "./presence/presence.ts";
 export { createBusMessenger, followPresences } from "./presence/presence-bus.ts";
@@ -28,7 +34,7 @@ export {
   readPosted,
   sealHeader,
 } from "./presence/presence-http.ts";
-export { presenceOptions } from "./presence/presence-options.ts";
+export { fabricSourceOptions, presenceOptions } from "./presence/presence-options.ts";
 export { type Messenger, type PresenceReport, reportPresence } from "./presence/report-presence.ts";
 export { RollCall } from "./presence/roll-call.ts";
 export { createRedisClient, type RedisClient, type RedisClientOptions } from "./store/redis-client.ts";

@@ -164,3 +164,57 @@ it("tiers find each other by two discoveries, which tell HTTP, DNS and the resol
   for (const url of urls) await untilAlive(url, "tcp-gateway", []);
   await untilEntries((names) => !names.includes(gatewayUrl ?? ""));
 });
+
+it("a gateway follows a tier over NATS, and says where it is itself", async () => {
+  await using undo = new AsyncDisposableStack();
+  const cluster = undo.use(await startEtcdCluster({ binary: newest }));
+  const [natsPort, proxyPort, gatewayPort] = await findFreePorts(3);
+  const nats = undo.use(
+    startProgram(await requireProgram("nats-server"), ["-a", "127.0.0.1", "-p", String(natsPort)]),
+  );
+  await nats.waitForLine("Server is ready");
+  const onNats = `--nats-url=nats://127.0.0.1:${natsPort}`;
+  const endpoints = `--endpoints=${cluster.endpoints.join(",")}`;
+  const discovery = undo.use(
+    start("discovery", ["--listen-addr=127.0.0.1:0", "--dns-addr=", endpoints, onNats]),
+  );
+  const { url = "" } = JSON.parse(await discovery.waitForLine("ready to serve discovery requests")) as Record<
+    string,
+    string
+  >;
+  const proxyUrl = `127.0.0.1:${proxyPort}`;
+  undo.use(
+    start("grpc-proxy", [
+      endpoints,
+      `--listen-addr=${proxyUrl}`,
+      `--advertise-client-url=${proxyUrl}`,
+      onNats,
+    ]),
+  );
+  await untilAlive(url, "grpc-proxy", [proxyUrl]);
+  const gatewayUrl = `127.0.0.1:${gatewayPort}`;
+  const gateway = undo.use(
+    start("tcp-gateway", [
+      `--listen-addr=${gatewayUrl}`,
+      `--advertise-url=${gatewayUrl}`,
+      "--discovery-fabric",
+      "--discovery-tier=grpc-proxy",
+      onNats,
+    ]),
+  );
+  await gateway.waitForLine("endpoints from discovery changed");
+  await untilAlive(url, "tcp-gateway", [gatewayUrl]);
+  expect((await cluster.etcdctl(["put", "a", "b"], [gatewayUrl])).stdout.trim()).toBe("OK");
+});
+
+it.each([
+  [["--discovery-fabric"], "--discovery-fabric needs --nats-url"],
+  [
+    ["--discovery-fabric", "--nats-url=nats://127.0.0.1:1", "--discovery-url=http://127.0.0.1:1"],
+    "--discovery-fabric excludes --discovery-srv and --discovery-url",
+  ],
+])("tcp-gateway refuses %j", async (flags, problem) => {
+  await using gateway = start("tcp-gateway", ["--listen-addr=127.0.0.1:0", ...flags]);
+  expect(await gateway.exited).toBe(1);
+  expect(gateway.output()).toContain(problem);
+});
