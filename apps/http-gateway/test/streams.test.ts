@@ -127,6 +127,19 @@ describe("a watch over HTTP", () => {
     expect(body).toBe(`${createdLine}{"error":{"code":14,"message":"gateway is shutting down"}}\n`);
   });
 
+  it("is not begun any more on a connection that is left while the gateway goes", async () => {
+    const upstream = new FakeUpstream({ t: "frames", messages: [created], ending: "open" });
+    const { url } = await start({ upstream, draining: AbortSignal.abort() });
+    const lines = await exchange(url, { method: "POST", path: "/v3/watch", body: createBody });
+    expect([lines.status, lines.body]).toEqual([
+      503,
+      '{"error":{"code":14,"message":"gateway is shutting down"}}\n',
+    ]);
+    const headers = { Accept: "text/event-stream" };
+    expect((await exchange(url, { method: "GET", path: "/v3/watch?key=a", headers })).status).toBe(503);
+    expect(upstream.calls).toEqual([]);
+  });
+
   it("does not read ahead of a client that does not read", async () => {
     const big = create(KeyValueSchema, { key: Uint8Array.of(1), value: new Uint8Array(512 * 1024) });
     const event = toBinary(WatchResponseSchema, create(WatchResponseSchema, { events: [{ kv: big }] }));

@@ -8,6 +8,7 @@ import {
 } from "@etcd-edge/proto";
 import type { CallStyle } from "../http/call-style.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
+import { goingAway } from "../http/going-away.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
 import { transcode } from "../json/transcode.ts";
@@ -116,7 +117,9 @@ async function serveBidi(call: DoorCall): Promise<void> {
   const opening = first;
   if (!isWatch(call.rpc)) return await runStream(call, (stream) => pumpInput(call, stream, opening));
   try {
-    const { openWatch, clock } = call.door;
+    const { openWatch, clock, draining } = call.door;
+    // On a connection that is still there: whoever opens streams now would have to come again at once.
+    if (draining.aborted) throw goingAway();
     await serveWatch({ ...call, openWatch, clock }, (send) => pumpWatch(call, send, opening));
   } catch (error) {
     fail(call, error, "stream");
@@ -210,11 +213,6 @@ export function isWatch(rpc: Rpc): boolean {
 
 function createsWatch(message: Message): boolean {
   return isMessage(message, WatchRequestSchema) && message.requestUnion.case === "createRequest";
-}
-
-function goingAway(): UpstreamError {
-  const message = "gateway is shutting down";
-  return new UpstreamError({ status: GrpcStatus.UNAVAILABLE, message, origin: "local" });
 }
 
 function noCreateRequest(): UpstreamError {

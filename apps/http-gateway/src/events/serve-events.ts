@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DoorOptions } from "../door/http-door.ts";
 import { readCallStyle } from "../http/call-style.ts";
 import { connectionOf } from "../http/connection-of.ts";
+import { goingAway } from "../http/going-away.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
 import type { Metadata } from "../upstream/upstream.ts";
 import { toWatchClient, watchCountOf } from "../watch/watch-client.ts";
@@ -25,7 +26,7 @@ export function wantsEvents({ method, headers }: IncomingMessage): boolean {
  * @throws UpstreamError where nothing has been sent
  */
 export async function serveEvents(
-  door: Pick<DoorOptions, "clock" | "heartbeatMs" | "openWatch" | "forwardAllHeaders">,
+  door: Pick<DoorOptions, "clock" | "heartbeatMs" | "openWatch" | "forwardAllHeaders" | "draining">,
   call: {
     readonly request: IncomingMessage;
     readonly response: ServerResponse;
@@ -35,6 +36,7 @@ export async function serveEvents(
 ): Promise<void> {
   const { request, response, search, baseHeaders } = call;
   request.resume();
+  if (door.draining.aborted) throw goingAway();
   const gone = new AbortController();
   response.on("close", () => gone.abort());
   const style = readCallStyle(request.headers, search);

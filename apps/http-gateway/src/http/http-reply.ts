@@ -108,12 +108,14 @@ export class HttpReply implements Reply {
       const contentType = profile.generation === "v1" ? ["Content-Type", "application/json"] : [];
       startAnswer(response, 200, [...baseHeaders, ...contentType, "Transfer-Encoding", "chunked"]);
     }
+    this.#limitWriting();
     response.end();
   }
 
   fail(failure: Failure, shape: "unary" | "stream"): void {
     const { response, profile, baseHeaders } = this.#options;
     if (response.writableEnded) return;
+    this.#limitWriting();
     if (response.headersSent) {
       response.end(streamErrorBody(profile, failure));
       return;

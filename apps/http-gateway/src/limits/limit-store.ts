@@ -19,7 +19,6 @@ export const limitStoreOptions: {
   readonly redisKey: OptionSpec<"string">;
   readonly redisInsecureSkipTlsVerify: OptionSpec<"bool">;
   readonly redisTimeout: OptionSpec<"duration">;
-  readonly fabricPrefix: OptionSpec<"string">;
 } = {
   redisUrl: stringOption({
     flag: "redis-url",
@@ -60,12 +59,6 @@ export const limitStoreOptions: {
     check: (value) =>
       value > 0 ? undefined : 'invalid argument for "--redis-timeout" flag: must be greater than 0',
   }),
-  fabricPrefix: stringOption({
-    flag: "fabric-prefix",
-    default: "etcd-edge",
-    doc: "what everything begins with that replicas share: deployments are told apart by it",
-    since: "edge",
-  }),
 };
 
 /** Where the counters are. Disposing lets go of it. */
@@ -79,7 +72,7 @@ export interface LimitStore extends Disposable {
  * @throws ConfigError for files that cannot be read
  */
 export async function openLimitStore(
-  config: OptionValues<typeof limitStoreOptions>,
+  config: OptionValues<typeof limitStoreOptions> & { readonly fabricPrefix: string },
   logger: Logger,
 ): Promise<LimitStore> {
   if (config.redisUrl === "") return { createRateLimiter: countHere, [Symbol.dispose]: () => {} };

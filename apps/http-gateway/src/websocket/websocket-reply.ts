@@ -4,6 +4,7 @@ import type { Reply } from "../door/reply.ts";
 import { failedCallBody, streamErrorBody } from "../http/error-body.ts";
 import type { Failure } from "../http/failure.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
+import { corkForTurn } from "./cork-for-turn.ts";
 import { frameText } from "./text-frame.ts";
 
 /** Bytes that may wait in a socket before a stream is held back. */
@@ -75,6 +76,7 @@ export class WebSocketReply implements Reply {
       last.frame = frameText(line.subarray(0, -1));
     }
     // Past `ws`, which writes whole frames at once, too: nothing comes in between.
+    corkForTurn(this.#connection);
     return this.#connection.write(last.frame);
   }
 
