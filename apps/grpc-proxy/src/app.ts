@@ -208,6 +208,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         isCaching: config.cacheReads,
         limits: toCacheLimits(config),
         remote: store?.answers,
+        floors,
       })
     : undefined;
   if (reads !== undefined) undo.use(reads);

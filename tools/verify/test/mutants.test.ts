@@ -28,6 +28,11 @@ const cutUpstream =
     }
   };
 
+/** One member answers later than the others, for as long as it takes. */
+function makeLag({ innerRelays: [first] }: Stack): void {
+  first?.setWeather({ delayMs: [10, 40] });
+}
+
 function roundOptions({ target, reference }: Stack, settleMs: number): RoundOptions {
   return {
     target,
@@ -55,11 +60,12 @@ describe("verify is able to fail", () => {
   afterAll(() => cluster[Symbol.asyncDispose]());
 
   /** grpc-proxy in front of the cluster, with one of the mutants in it. */
-  async function startProxy(mutant?: string): Promise<Stack> {
+  async function startProxy(mutant?: string, members: 1 | 3 = 1): Promise<Stack> {
     const node =
       mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
-    const common = { door: "grpc-proxy", members: 1, replicas: 1, tokenTtlSeconds: 0, tls: false } as const;
-    return await startStack({ ...common, binary: cluster.binary, cluster, ...node }, random.fork());
+    const common = { door: "grpc-proxy", members, replicas: 1, tokenTtlSeconds: 0, tls: false } as const;
+    const running = members === 1 ? { cluster } : {};
+    return await startStack({ ...common, binary: cluster.binary, ...running, ...node }, random.fork());
   }
 
   it("and finds nothing where nothing is wrong", async () => {
@@ -73,8 +79,10 @@ describe("verify is able to fail", () => {
     expect(search.calls).toBeGreaterThan(1_000);
   });
 
-  it.each(Object.entries(mutants))("%s is caught", async (name, { caughtBy, operations, needsCuts }) => {
-    await using stack = await startProxy(name);
+  it.each(Object.entries(mutants))("%s is caught", async (name, mutant) => {
+    const { caughtBy, operations, needsCuts, needsLag } = mutant;
+    await using stack = await startProxy(name, needsLag === true ? 3 : 1);
+    if (needsLag === true) makeLag(stack);
     // A mutant's watches need not come to rest.
     const options = roundOptions(stack, 500);
     const found = new Set<PromiseName>();

@@ -38,13 +38,14 @@ export interface ReadServiceOptions {
   readonly limits: Partial<CacheLimits>;
   /** What replicas leave each other. */
   readonly remote: RemoteAnswers | undefined;
+  /** With `--experimental-serializable-ordering`: what each client has seen, by its token too. */
+  readonly floors: RevisionFloors | undefined;
 }
 
 /** Answers reads from as few reads of etcd as may be. */
 export class ReadService implements Disposable {
   readonly cache: ReadCache<Upstream>;
-  /** What each connection has been shown (rule 29). */
-  readonly floors: RevisionFloors = new RevisionFloors();
+  readonly #floors: RevisionFloors;
   readonly #hub: ReadHub<Upstream>;
   readonly #options: ReadServiceOptions;
   readonly #unsharedPrefixes: readonly Buffer[];
@@ -54,6 +55,7 @@ export class ReadService implements Disposable {
     const { balancer, admissions, findTransform, clock, watches } = options;
     const transform = findTransform(rangePath);
     this.#options = options;
+    this.#floors = options.floors ?? new RevisionFloors();
     this.#unsharedPrefixes = options.unsharedPrefixes.map((prefix) => Buffer.from(prefix));
     this.#hub = new ReadHub({
       members: createReadMembers(balancer, admissions),
@@ -93,9 +95,14 @@ export class ReadService implements Disposable {
     return isPlain ? plan : undefined;
   }
 
-  /** Below which revision nothing may be shown to a client without a quorum's word. */
+  /** Whether serializable reads that nothing here can answer are asked of one member after another until one is far enough. */
+  get isOrdered(): boolean {
+    return this.#options.floors !== undefined;
+  }
+
+  /** Below which revision nothing may be shown to a client without a quorum's word (rule 29). */
   floorOf(client: ClientState, { scope }: ScopedPlans): bigint {
-    const shown = this.floors.of(client, undefined);
+    const shown = this.#floors.of(client, this.#tokenOf(scope.read.credential));
     if (client.watchCount.watches === 0) return shown;
     // Its watches have shown it no more than is known there.
     const known = this.#options.watches.knownRevision(scope.id);
@@ -104,13 +111,17 @@ export class ReadService implements Disposable {
   }
 
   /** A client is shown a revision. */
-  raiseFloor(client: ClientState, revision: bigint): void {
-    this.floors.raise(client, undefined, revision);
+  raiseFloor(client: ClientState, credential: string | undefined, revision: bigint): void {
+    this.#floors.raise(client, this.#tokenOf(credential), revision);
+  }
+
+  #tokenOf(credential: string | undefined): string | undefined {
+    return this.isOrdered ? credential : undefined;
   }
 
   /** History is another one (rules 3, 32). */
   forget(): void {
-    this.floors.forget();
+    this.#floors.forget();
     this.cache.forget();
   }
 

@@ -74,7 +74,7 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
     }
     if (lease === "keepAlive") return keepAlive(context, relayed);
     const { floors, reads } = context;
-    if (shared === "read" && reads !== undefined && floors === undefined) {
+    if (shared === "read" && reads !== undefined) {
       return reads.answer(relayed, () => forwardSingle(context, rpc, relayed));
     }
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
@@ -99,13 +99,14 @@ export interface RelayedCall {
 function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): ClientsSink {
   const { call: downstream, transform, credentials } = relayed;
   const { work, ordered } = rpcTable[rpc.path];
-  const { admissions, reads } = context;
+  const { admissions, floors, reads } = context;
   const { data } = downstream.client;
   // What clients are shown is what answers from memory may not be below (rule 29).
   const observe =
-    reads === undefined || ordered !== true || rpc.kind !== "unary"
+    reads === undefined || floors !== undefined || ordered !== true || rpc.kind !== "unary"
       ? undefined
-      : (answer: Uint8Array) => reads.raiseFloor(data, readResponseHeader(answer).revision);
+      : (answer: Uint8Array) =>
+          reads.raiseFloor(data, credentials.credential, readResponseHeader(answer).revision);
   const relay = (record: CallRecord): ClientsSink =>
     new SingleRequestCall(context, {
       rpc,
@@ -143,7 +144,7 @@ function createWatchHost(context: RelayContext): WatchHost {
       const { credential } = chooseCredential(call.metadata);
       // More than it can have shown; what answers from memory may not be below that (rule 29).
       const shown = watches.knownRevision(identityOfCredential(credential).scope);
-      context.reads?.raiseFloor(call.client.data, shown);
+      context.reads?.raiseFloor(call.client.data, credential, shown);
       watches.closed(session);
     },
     relay: ({ call, record, observe }) => {

@@ -166,6 +166,11 @@ export class ReadCache<M> implements Disposable {
     return isBelow ? this.#readAbove(read, local) : this.#readAsked(read);
   }
 
+  /** A read goes another way: it counts for what is hot all the same. */
+  note(plan: RangePlan, scope: CacheScope): void {
+    this.held.note(this.#heldScope(scope), plan);
+  }
+
   /** History is another one: nothing of what is kept counts any more (rule 3). */
   forget(): void {
     this.#kept.clear();
