@@ -30,7 +30,7 @@ const cutUpstream =
 
 /** One member answers later than the others, for as long as it takes. */
 function makeLag({ innerRelays: [first] }: Stack): void {
-  first?.setWeather({ delayMs: [10, 40] });
+  first?.setWeather({ delayMs: [2, 15] });
 }
 
 function roundOptions({ target, reference }: Stack, settleMs: number): RoundOptions {
