@@ -9,6 +9,16 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import {
+  CertificateUsers,
+  isJwtMethod,
+  JwtMint,
+  readJwtKey,
+  readServiceUser,
+  ServiceIdentity,
+  ServiceToken,
+  TokenNames,
+} from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
@@ -60,7 +70,6 @@ import { openStore } from "./reads/open-store.ts";
 import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
-import { readServiceUser, ServiceToken } from "./registry/service-token.ts";
 import { startRegistry } from "./registry/start-registry.ts";
 import { createCallCounters } from "./relay/call-counters.ts";
 import type { ClientState } from "./relay/client-state.ts";
@@ -142,9 +151,27 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     });
   const balancer = undo.use(createBalancer());
 
+  const names = new TokenNames();
+  // Our own identity never shares a connection with clients (rule 8).
+  const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
+  const service =
+    serviceToken && ownBalancer
+      ? undo.use(
+          new ServiceIdentity({
+            balancer: ownBalancer,
+            token: serviceToken,
+            clock: systemClock,
+            onAuthChanged: () => {
+              watches.forgetPermissions();
+              reads?.cache.forgetPermissions();
+            },
+          }),
+        )
+      : undefined;
+  const users = createCertificateUsers(config, service);
   const leaseBook = undo.use(
     new LeaseBook({
-      open: createRenewalUpstream(balancer),
+      open: createRenewalUpstream(balancer, (credential) => users?.resolve(credential) ?? credential),
       clock: { ...systemClock, wallMs: () => Date.now() },
     }),
   );
@@ -155,9 +182,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
-  // Our own identity never shares a connection with clients (rule 8).
-  const ownBalancer = serviceToken === undefined ? balancer : undo.use(createBalancer());
-  const probe = createEpochProbe(ownBalancer, serviceToken);
+  const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
   const store = config.shareReads
     ? await openStore(config, { clock: systemClock, logger, probe })
     : undefined;
@@ -167,11 +192,13 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     reads?.forget();
     store?.epoch.replaced();
   };
-  const watches = undo.use(
+  const watches: WatchService = undo.use(
     new WatchService({
       balancer,
       findTransform,
       clock: systemClock,
+      names,
+      ...(service === undefined ? {} : { service }),
       ...toWatchOptions(config),
       onEvent: (event) => {
         if (event.t === "historyReplaced") forgetHistory();
@@ -206,6 +233,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         unsharedPrefixes: config.unsharedReadPrefixes,
         watches,
         isCaching: config.cacheReads,
+        isScoped: config.namespace !== "",
         limits: toCacheLimits(config),
         remote: store?.answers,
         floors,
@@ -245,7 +273,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     startRegistry(
       { ...config, advertiseClientUrl },
       {
-        balancer: ownBalancer,
+        balancer: ownBalancer ?? balancer,
         token: serviceToken,
         hostname: hostname(),
         logger,
@@ -261,6 +289,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     clock: systemClock,
     findTransform,
     watches,
+    names,
+    users,
     reads,
     admissions,
     sharesMessages: !config.experimentalEnableGrpcLogging,
@@ -313,6 +343,18 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** `--auth-jwt-key`: who shows a certificate and no token is the user whom its Common Name names. */
+function createCertificateUsers(
+  { authJwtKey, authJwtMethod }: Config,
+  service: ServiceIdentity | undefined,
+): CertificateUsers | undefined {
+  if (authJwtKey === "" || service === undefined || !isJwtMethod(authJwtMethod)) return undefined;
+  const key = readJwtKey(authJwtKey, authJwtMethod);
+  return new CertificateUsers(
+    new JwtMint({ key, method: authJwtMethod, authRevision: () => service.authRevision() }),
+  );
 }
 
 /** What clients are told to dial, where that is an address at all. */

@@ -238,13 +238,25 @@ export const options = {
   user: stringOption({
     flag: "user",
     default: "",
-    doc: "user of etcd that the proxy registers and asks for members as; never used for clients' calls",
+    doc: "user of etcd that the proxy registers and asks for members as, and that watches are shared under by all clients who may read them; clients' calls carry their own credential",
     since: "edge",
   }),
   passwordFile: stringOption({
     flag: "password-file",
     default: "",
     doc: "file with the password of --user",
+    since: "edge",
+  }),
+  authJwtKey: stringOption({
+    flag: "auth-jwt-key",
+    default: "",
+    doc: "etcd's private key for JWT tokens (priv-key of its --auth-token=jwt,…): clients without a token are the user whom the Common Name of their certificate names",
+    since: "edge",
+  }),
+  authJwtMethod: stringOption({
+    flag: "auth-jwt-method",
+    default: "RS256",
+    doc: "sign-method of etcd's --auth-token=jwt,…",
     since: "edge",
   }),
   namespacePolicy: stringOption({

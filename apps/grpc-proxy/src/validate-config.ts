@@ -1,10 +1,11 @@
+import { isJwtMethod } from "@etcd-edge/identity";
 import { ConfigError } from "@etcd-edge/runtime";
 import type { Config } from "./options.ts";
 import { checkStore } from "./reads/cache-options.ts";
 
 /** Checks that concern more than one flag. @throws ConfigError with all that is wrong, in etcd's words */
 export function checkConfig(config: Config): void {
-  const problems = [...checkMessageSizes(config), ...checkRegistration(config)];
+  const problems = [...checkMessageSizes(config), ...checkRegistration(config), ...checkJwt(config)];
   if (problems.length > 0) throw new ConfigError(problems.join("\n"));
   checkStore(config);
 }
@@ -20,4 +21,13 @@ function checkRegistration({ resolverPrefix, resolverTtl, advertiseClientUrl }: 
   if (resolverPrefix === "") return resolverTtl > 0 ? ['invalid resolver-prefix ""'] : [];
   const problems = resolverTtl < 1 ? [`invalid resolver-ttl ${resolverTtl}`] : [];
   return advertiseClientUrl === "" ? [...problems, 'invalid advertise-client-url ""'] : problems;
+}
+
+/** The revision that etcd compares tokens with is read from a token of our own. */
+function checkJwt({ authJwtKey, authJwtMethod, user }: Config): string[] {
+  if (authJwtKey === "") return [];
+  const problems = isJwtMethod(authJwtMethod)
+    ? []
+    : [`--auth-jwt-method: etcd has no ${JSON.stringify(authJwtMethod)}`];
+  return user === "" ? [...problems, "--auth-jwt-key needs --user and --password-file"] : problems;
 }

@@ -1,4 +1,4 @@
-import { Channel, type Outcome, type RawMetadata } from "@etcd-edge/transport";
+import { Channel, type ChannelOptions, type Outcome, type RawMetadata } from "@etcd-edge/transport";
 
 /** A method as `toGrpcJsService` makes it. */
 export interface Method<I, O> {
@@ -11,9 +11,9 @@ export interface Method<I, O> {
 export class EtcdClient implements AsyncDisposable {
   readonly channel: Channel;
 
-  constructor(address: string) {
+  constructor(address: string, tls?: ChannelOptions["tls"]) {
     const [host = "", port = ""] = address.split(":");
-    this.channel = new Channel({ endpoint: { host, port: Number(port) } });
+    this.channel = new Channel({ endpoint: { host, port: Number(port) }, ...(tls && { tls }) });
   }
 
   /** @throws CallError with etcd's status */

@@ -5,7 +5,13 @@ import {
   LeaseKeepAliveResponseSchema,
   toGrpcJsService,
 } from "@etcd-edge/proto";
-import { Channel, type ClientCall, type Outcome, type RawMetadata } from "@etcd-edge/transport";
+import {
+  Channel,
+  type ChannelOptions,
+  type ClientCall,
+  type Outcome,
+  type RawMetadata,
+} from "@etcd-edge/transport";
 
 const lease = toGrpcJsService(Lease);
 
@@ -77,9 +83,9 @@ export class KeepAliveStream {
 export class LeaseClient implements AsyncDisposable {
   readonly channel: Channel;
 
-  constructor(address: string) {
+  constructor(address: string, tls?: ChannelOptions["tls"]) {
     const [host = "", port = ""] = address.split(":");
-    this.channel = new Channel({ endpoint: { host, port: Number(port) } });
+    this.channel = new Channel({ endpoint: { host, port: Number(port) }, ...(tls && { tls }) });
   }
 
   /** @param ID chosen by etcd by default */

@@ -9,7 +9,13 @@ import {
   type WatchResponse,
   WatchResponseSchema,
 } from "@etcd-edge/proto";
-import { Channel, type ClientCall, type Outcome, type RawMetadata } from "@etcd-edge/transport";
+import {
+  Channel,
+  type ChannelOptions,
+  type ClientCall,
+  type Outcome,
+  type RawMetadata,
+} from "@etcd-edge/transport";
 
 /** One watch stream on a connection of its own. Dispose of it. */
 export class WatchClient implements AsyncDisposable {
@@ -19,8 +25,8 @@ export class WatchClient implements AsyncDisposable {
   readonly #waiting: (() => void)[] = [];
   outcome: Outcome | undefined;
 
-  constructor(port: number, metadata: RawMetadata = []) {
-    this.#channel = new Channel({ endpoint: { host: "127.0.0.1", port } });
+  constructor(port: number, metadata: RawMetadata = [], tls?: ChannelOptions["tls"]) {
+    this.#channel = new Channel({ endpoint: { host: "127.0.0.1", port }, ...(tls && { tls }) });
     this.#call = this.#channel.open(
       "/etcdserverpb.Watch/Watch",
       metadata,

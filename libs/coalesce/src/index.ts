@@ -31,6 +31,10 @@ export type {
   RenewalStreamEnd,
   RenewalStreamSink,
 } from "./lease/ports.ts";
+export { covers } from "./permission/key-permissions.ts";
+export { PermissionBook, type PermissionBookOptions } from "./permission/permission-book.ts";
+export { Revocation, type RevocationOptions } from "./permission/revocation.ts";
+export { findVerdict, type PermissionSource, type Verdict } from "./permission/verdict.ts";
 export { compareBytes, successor } from "./range/bytes.ts";
 export {
   contains,
@@ -58,6 +62,7 @@ export { findShareable, ReadHub, type ReadHubOptions } from "./read/read-hub.ts"
 export type { ReadCounts, ReadLimits } from "./read/read-limits.ts";
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
+export type { UpstreamEnd as UpstreamWatchEnd, WatchSource } from "./upstream/upstream-watch.ts";
 export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from "./upstream/version-gates.ts";
 export type { Fan, FanPort, SessionPort } from "./watch/fan.ts";
 export type { Feed } from "./watch/feed.ts";
@@ -66,6 +71,7 @@ export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
 export { TimeLimit } from "./watch/time-limit.ts";
+export { createOwnDesk, type WatchDesk } from "./watch/watch-desk.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";
 export type { WatchCount, WatchLimits } from "./watch/watch-limits.ts";
 export { type SessionContext, type SessionCounters, WatchSession } from "./watch/watch-session.ts";

@@ -24,6 +24,7 @@ import type { FanPort } from "../src/watch/fan.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import type { SendProbe } from "../src/watch/probe-flight.ts";
 import { TimeLimit } from "../src/watch/time-limit.ts";
+import { createOwnDesk, type WatchDesk } from "../src/watch/watch-desk.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
 import { WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -96,11 +97,14 @@ export class ScriptedWatch implements UpstreamWatch {
   }
 }
 
-const roomy = { maxTotalBytes: 1 << 20, maxLogBytes: 1 << 20 };
+export const roomy: { maxTotalBytes: number; maxLogBytes: number } = {
+  maxTotalBytes: 1 << 20,
+  maxLogBytes: 1 << 20,
+};
 
 /** A hub whose etcd is the test, and sessions whose clients are. */
 export class ScriptedHub {
-  readonly clock: FakeClock = new FakeClock();
+  readonly clock: FakeClock;
   readonly opened: ScriptedWatch[] = [];
   readonly hub: WatchHub;
   version = "3.5.30";
@@ -111,7 +115,11 @@ export class ScriptedHub {
   readonly previous: Map<string, string> = new Map();
   memberRevision = 0n;
 
-  constructor(limits: { maxTotalBytes: number; maxLogBytes: number } = roomy) {
+  constructor(
+    limits: { maxTotalBytes: number; maxLogBytes: number } = roomy,
+    clock: FakeClock = new FakeClock(),
+  ) {
+    this.clock = clock;
     const source: WatchSource = {
       open: (request, sink) => {
         const watch = new ScriptedWatch(
@@ -161,7 +169,8 @@ export class ScriptedClient {
   isReading = true;
   ended: { readonly code: number; readonly message: string } | undefined;
 
-  constructor(world: ScriptedHub, fans: FanPort | undefined) {
+  /** @param desk where its watches hang; on the hub of the world by default */
+  constructor(world: ScriptedHub, fans: FanPort | undefined, desk: WatchDesk = createOwnDesk(world.hub)) {
     const client = this;
     const port: ModelStreamPort = {
       fans,
@@ -178,7 +187,7 @@ export class ScriptedClient {
     };
     this.session = new WatchSession(
       {
-        hub: world.hub,
+        desk,
         clock: world.clock,
         limits: { perStream: 3, perConnection: 100, total: 100, pendingPerStream: 100 },
         total: { watches: 0 },

@@ -12,6 +12,7 @@ import { UpstreamPool } from "../src/upstream/upstream-pool.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import { ProbeError } from "../src/watch/probe-flight.ts";
 import { TimeLimit } from "../src/watch/time-limit.ts";
+import { createOwnDesk } from "../src/watch/watch-desk.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
 import { type SessionContext, WatchSession } from "../src/watch/watch-session.ts";
 import { FakeClock, settle } from "./fake-clock.ts";
@@ -92,7 +93,7 @@ class World {
       memberRevision: (member) => Promise.resolve(this.etcd.memberOf(member).applied),
     });
     this.#context = {
-      hub: this.hub,
+      desk: createOwnDesk(this.hub),
       clock: this.clock,
       limits: { perStream: 100, perConnection: 100, total: 1000, pendingPerStream: 100 },
       total: { watches: 0 },

@@ -1,9 +1,11 @@
 import { gatesOf, type KeyRange, ProbeError, toRangeFields } from "@etcd-edge/coalesce";
 import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
+import { isStaleToken } from "@etcd-edge/identity";
 import {
   Compare_CompareResult,
   Compare_CompareTarget,
   create,
+  etcdErrors,
   fromBinary,
   type HeaderView,
   KeyValueSchema,
@@ -30,16 +32,20 @@ export class QuorumReads {
   readonly #balancer: ChannelBalancer;
   readonly #credential: () => string | undefined;
   readonly #findTransform: FindMessageTransform;
+  readonly #renew: (() => Promise<void>) | undefined;
 
   constructor(options: {
     balancer: ChannelBalancer;
     /** What etcd is shown, asked for each call. */
     credential: () => string | undefined;
     findTransform: FindMessageTransform;
+    /** Fetches another credential; where it is given, a call that etcd refuses for the credential is made once more. */
+    renew?: () => Promise<void>;
   }) {
     this.#balancer = options.balancer;
     this.#credential = options.credential;
     this.#findTransform = options.findTransform;
+    this.#renew = options.renew;
   }
 
   /**
@@ -60,7 +66,8 @@ export class QuorumReads {
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         tried.add(upstream);
-        if (!isSafeToResend(error) || error.code !== 14) throw new ProbeError(error.code, error.message);
+        if (isElsewhere(error) && this.#isAnyLeft(tried)) continue;
+        throw new ProbeError(error.code, error.message);
       }
     }
   }
@@ -131,7 +138,19 @@ export class QuorumReads {
   async #call(upstream: Upstream, path: RpcPath, request: Uint8Array): Promise<Buffer> {
     const deadlineAt = performance.now() + probeTimeoutMs;
     const payload = this.#rewritten(path, request);
-    return (await upstream.calls.unaryCall(path, this.#metadata(), payload, { deadlineAt })).payload;
+    const call = async (): Promise<Buffer> =>
+      (await upstream.calls.unaryCall(path, this.#metadata(), payload, { deadlineAt })).payload;
+    try {
+      return await call();
+    } catch (error) {
+      if (this.#renew === undefined || !isStaleToken(error)) throw error;
+      await this.#renew();
+      return await call();
+    }
+  }
+
+  #isAnyLeft(tried: ReadonlySet<Upstream>): boolean {
+    return this.#balancer.upstreams().some((upstream) => !tried.has(upstream));
   }
 
   #metadata(): RawMetadata {
@@ -142,6 +161,15 @@ export class QuorumReads {
     const transform = this.#findTransform(path);
     return transform === undefined ? request : transform.request(request);
   }
+}
+
+/**
+ * Whether another member may say something else: the call never reached this one; or this one was started anew and has
+ * forgotten the simple tokens that the others know (rule 18).
+ */
+function isElsewhere(error: CallError): boolean {
+  if (error.code === 14) return isSafeToResend(error);
+  return error.message === etcdErrors.invalidAuthToken.message;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface WatchIdentity {
   readonly scope: string;
   /** What feeds and quorum reads of the scope show etcd; nothing for no credential. Asked anew for each call. */
   readonly credential: () => string | undefined;
+  /** Fetches another credential where etcd no longer takes it; nothing where the client alone can. */
+  readonly renew?: () => Promise<void>;
 }
 
 /** Everybody who shows one credential is one scope: etcd itself decides what they may read (rule 34). */

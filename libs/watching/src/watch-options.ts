@@ -12,6 +12,8 @@ export const watchOptions: {
   readonly maxWatchesPerConnection: OptionSpec<"uint">;
   readonly maxWatchesPerStream: OptionSpec<"uint">;
   readonly maxPendingWatchCreates: OptionSpec<"uint">;
+  readonly authRecheck: OptionSpec<"duration">;
+  readonly authGrace: OptionSpec<"duration">;
 } = {
   watchLogBytes: uintOption({
     flag: "watch-log-bytes",
@@ -70,6 +72,20 @@ export const watchOptions: {
     doc: "maximum number of requests of one watch stream that wait for their answer",
     since: "edge",
   }),
+  authRecheck: durationOption({
+    flag: "auth-recheck",
+    default: 5_000,
+    doc: "how often etcd is asked whether a live watch may go on, and how long its answer counts for what is shared: a revoked permission ends watches within this time",
+    since: "edge",
+    check: (value) => (value > 0 ? undefined : "--auth-recheck must be positive"),
+  }),
+  authGrace: durationOption({
+    flag: "auth-grace",
+    default: 30_000,
+    doc: "how long a watch on a feed of --user's waits, without events, for etcd to say whether it may go on, before it is cancelled",
+    since: "edge",
+    check: (value) => (value >= 0 ? undefined : "--auth-grace must not be negative"),
+  }),
 };
 
 /** The flags that are about watches. */
@@ -77,7 +93,13 @@ export function toWatchOptions(
   config: OptionValues<typeof watchOptions>,
 ): Pick<
   WatchServiceOptions,
-  "limits" | "logBytes" | "progressNotifyIntervalMs" | "createTimeoutMs" | "stallTimeoutMs"
+  | "limits"
+  | "logBytes"
+  | "progressNotifyIntervalMs"
+  | "createTimeoutMs"
+  | "stallTimeoutMs"
+  | "authRecheckMs"
+  | "authGraceMs"
 > {
   return {
     limits: {
@@ -90,5 +112,7 @@ export function toWatchOptions(
     progressNotifyIntervalMs: config.watchProgressNotifyInterval,
     createTimeoutMs: config.watchCreateTimeout,
     stallTimeoutMs: config.watchStallTimeout,
+    authRecheckMs: config.authRecheck,
+    authGraceMs: config.authGrace,
   };
 }

@@ -5,23 +5,29 @@ import {
   type HubCounters,
   type HubEvent,
   LogBudget,
+  PermissionBook,
+  Revocation,
   type SessionContext,
   type SessionCounters,
   type SessionPort,
   TimeLimit,
   UpstreamPool,
   type WatchCount,
+  type WatchDesk,
   WatchHub,
   type WatchLimits,
   WatchSession,
 } from "@etcd-edge/coalesce";
 import { type ChannelBalancer, endpointKey } from "@etcd-edge/endpoints";
+import type { ServiceIdentity, TokenNames } from "@etcd-edge/identity";
 import type { Clock } from "@etcd-edge/runtime";
 import { StatusCode } from "@etcd-edge/transport";
+import { createPermissionSource } from "./credential-permissions.ts";
 import type { FindMessageTransform } from "./message-transform.ts";
 import { QuorumReads } from "./quorum-reads.ts";
+import { renewingSource } from "./renewing-source.ts";
 import { UpstreamStreams } from "./upstream-streams.ts";
-import type { WatchIdentity } from "./watch-identity.ts";
+import { identityOfCredential, type WatchIdentity } from "./watch-identity.ts";
 
 /** What a watch service is made of. Durations in milliseconds. */
 export interface WatchServiceOptions {
@@ -35,6 +41,13 @@ export interface WatchServiceOptions {
   /** A stream that has not been read for this long while there was something for it is ended; 0 for never. */
   readonly stallTimeoutMs: number;
   readonly onEvent: (event: HubEvent) => void;
+  /** An identity of ours that feeds are shared under by all who may read them; without it only equal credentials share. */
+  readonly service?: ServiceIdentity;
+  readonly names: TokenNames;
+  /** How often it is asked whether live watches may go on, and for how long an answer is remembered. */
+  readonly authRecheckMs: number;
+  /** How long a shared watch waits without an answer to that before it is cancelled. */
+  readonly authGraceMs: number;
 }
 
 /** Who opens a stream of watches. */
@@ -55,12 +68,21 @@ interface Scope {
   readonly sessions: Map<WatchSession, SessionTraits>;
   /** Of those who use its feeds and are no sessions. */
   holders: number;
+  readonly book: PermissionBook;
+  readonly revocation: Revocation;
+}
+
+/** The feeds of an identity, and what they read of etcd by. */
+interface Hub {
+  readonly hub: WatchHub;
+  readonly pool: UpstreamPool;
 }
 
 interface SessionTraits {
   readonly requiresLeader: boolean;
 }
 
+const noSessions: ReadonlyMap<WatchSession, SessionTraits> = new Map();
 const demanding: SessionTraits = { requiresLeader: true };
 const modest: SessionTraits = { requiresLeader: false };
 
@@ -76,8 +98,12 @@ export class WatchService implements Disposable {
   readonly counters: SessionCounters = { eventsOut: 0, createsRefused: 0 };
   readonly budget: LogBudget;
   stalledStreams = 0;
+  /** Watches that ended because their client may no longer read what they watch. */
+  revokedWatches = 0;
   readonly #options: WatchServiceOptions;
   readonly #scopes = new Map<string, Scope>();
+  /** Of an identity of ours, once it was wanted. */
+  #shared: Hub | undefined = undefined;
   /** Of scopes that are gone: counters do not go back. */
   readonly #past: Record<keyof HubCounters, number> = {
     feedsOpened: 0,
@@ -98,17 +124,24 @@ export class WatchService implements Disposable {
     this.#spread = new FeedSpread(options.clock);
     this.#createLimit = new TimeLimit(options.clock, options.createTimeoutMs);
     this.#every(checkMs, () => this.#check());
+    this.#every(options.authRecheckMs, () => this.#recheck());
     this.#every(options.progressNotifyIntervalMs, () => this.#notifyProgress());
   }
 
   /** The hubs of all scopes, for metrics and explanations. */
-  *scopes(): IterableIterator<Pick<Scope, "hub" | "pool" | "sessions">> {
+  *scopes(): IterableIterator<Hub & { readonly sessions: ReadonlyMap<WatchSession, SessionTraits> }> {
     yield* this.#scopes.values();
+    if (this.#shared !== undefined) yield { ...this.#shared, sessions: noSessions };
+  }
+
+  *#hubs(): IterableIterator<WatchHub> {
+    for (const { hub } of this.#scopes.values()) yield hub;
+    if (this.#shared !== undefined) yield this.#shared.hub;
   }
 
   /** All watches at etcd. */
   *feeds(): IterableIterator<Feed> {
-    for (const { hub } of this.#scopes.values()) yield* hub.feeds();
+    for (const hub of this.#hubs()) yield* hub.feeds();
   }
 
   /** How many feeds went from one member to another to spread them, since the start. */
@@ -119,7 +152,7 @@ export class WatchService implements Disposable {
   /** What hubs have counted, since the start. */
   counted(what: keyof HubCounters): number {
     let count = this.#past[what];
-    for (const { hub } of this.#scopes.values()) count += hub.counters[what];
+    for (const hub of this.#hubs()) count += hub.counters[what];
     return count;
   }
 
@@ -153,16 +186,27 @@ export class WatchService implements Disposable {
 
   /** The highest revision that anybody of a scope can have been shown by a watch; 0 where it has none. */
   knownRevision(scope: string): bigint {
-    return this.#scopes.get(scope)?.hub.history.known ?? 0n;
+    const own = this.#scopes.get(scope)?.hub.history.known ?? 0n;
+    const shared = this.#shared?.hub.history.known ?? 0n;
+    if (shared > own) return shared;
+    return own;
   }
 
-  /** The feeds of a scope for reads, whether or not somebody watches, until they are released. */
-  holdHub(identity: WatchIdentity): { readonly hub: WatchHub; readonly release: () => void } {
+  /**
+   * Feeds for reads of a scope, whether or not somebody watches, until they are released: our own identity's, where there is one, which
+   * all scopes share. `own` asks etcd with the scope's credential: what may be read from the feeds is decided by that.
+   */
+  holdHub(identity: WatchIdentity): {
+    readonly hub: WatchHub;
+    readonly own: WatchHub;
+    readonly release: () => void;
+  } {
     const scope = this.#scopeOf(identity);
     scope.holders++;
     let isHeld = true;
     return {
-      hub: scope.hub,
+      hub: this.#sharedHub() ?? scope.hub,
+      own: scope.hub,
       release: () => {
         if (!isHeld) return;
         isHeld = false;
@@ -192,24 +236,46 @@ export class WatchService implements Disposable {
 
   /** Another cluster has taken the place of the one that was watched (rule 32). */
   repin(): void {
-    for (const { hub } of this.#scopes.values()) hub.repin();
+    for (const hub of this.#hubs()) hub.repin();
   }
 
   [Symbol.dispose](): void {
     for (const timer of this.#timers) timer.stop();
     this.#timers.length = 0;
-    for (const { hub } of this.#scopes.values()) hub.close();
+    for (const hub of this.#hubs()) hub.close();
     this.#scopes.clear();
+    this.#shared = undefined;
   }
 
-  #scopeOf({ scope: key, credential }: WatchIdentity): Scope {
-    const known = this.#scopes.get(key);
-    if (known !== undefined) return known;
-    const { balancer, findTransform, clock, limits, onEvent } = this.#options;
+  /** Users, roles, or whether there are any, may have changed: nothing that was decided counts, and all is asked again. */
+  forgetPermissions(): void {
+    for (const { book } of this.#scopes.values()) book.forget();
+    this.#recheck();
+  }
+
+  #recheck(): void {
+    for (const { revocation } of this.#scopes.values()) void revocation.run();
+  }
+
+  /** Under our own identity, while it has one. */
+  #sharedHub(): WatchHub | undefined {
+    const { service } = this.#options;
+    if (service?.isReady !== true) return undefined;
+    this.#shared ??= this.#createHub(service.balancer, service.credential, () => service.refresh());
+    return this.#shared.hub;
+  }
+
+  /** @param renew fetches another credential where etcd no longer takes the one it is shown */
+  #createHub(
+    balancer: ChannelBalancer,
+    credential: () => string | undefined,
+    renew?: () => Promise<void>,
+  ): Hub {
+    const { findTransform, clock, onEvent } = this.#options;
     const pool = new UpstreamPool(new UpstreamStreams(balancer, credential, findTransform(watchPath)));
-    const reads = new QuorumReads({ balancer, credential, findTransform });
+    const reads = new QuorumReads({ balancer, credential, findTransform, ...(renew && { renew }) });
     const hub = new WatchHub({
-      source: pool,
+      source: renew === undefined ? pool : renewingSource(pool),
       sendProbe: (ranges) => reads.probe(ranges),
       fetchPrevious: (previousOf, revision) => reads.previous(previousOf, revision),
       memberRevision: (member) => reads.memberRevision(member),
@@ -218,8 +284,53 @@ export class WatchService implements Disposable {
       budget: this.budget,
       onEvent,
     });
+    return { hub, pool };
+  }
+
+  #createDesk(own: WatchHub, book: PermissionBook): WatchDesk {
+    const sharedHub = (): WatchHub | undefined => this.#sharedHub();
+    const known = (): bigint => {
+      const shared = this.#shared?.hub.history.known ?? 0n;
+      return shared > own.history.known ? shared : own.history.known;
+    };
+    return {
+      own,
+      get shared() {
+        return sharedHub();
+      },
+      get known() {
+        return known();
+      },
+      decide: (range) => book.decide(range),
+    };
+  }
+
+  #scopeOf({ scope: key, credential, renew }: WatchIdentity): Scope {
+    const known = this.#scopes.get(key);
+    if (known !== undefined) return known;
+    const { balancer, findTransform, clock, limits, service, names } = this.#options;
+    const { hub, pool } = this.#createHub(balancer, credential, renew);
+    const sessions = new Map<WatchSession, SessionTraits>();
+    const source = createPermissionSource({ credential: credential(), hub, names, service, findTransform });
+    const book = new PermissionBook({
+      clock,
+      rememberMs: this.#options.authRecheckMs,
+      ask: (range) => hub.probe(range),
+    });
+    const revocation = new Revocation({
+      clock,
+      source,
+      book,
+      sessions: () => sessions.keys(),
+      isOwn: (watcher) => watcher.hub === hub,
+      isUniform: key === identityOfCredential(undefined).scope,
+      graceMs: this.#options.authGraceMs,
+      onRevoked: (watches) => {
+        this.revokedWatches += watches;
+      },
+    });
     const context: SessionContext = {
-      hub,
+      desk: this.#createDesk(hub, book),
       clock,
       limits,
       total: this.total,
@@ -228,7 +339,7 @@ export class WatchService implements Disposable {
       refusesNegativeStart: () => refusesNegativeStart(balancer),
       counters: this.counters,
     };
-    const scope: Scope = { hub, pool, context, sessions: new Map(), holders: 0 };
+    const scope: Scope = { hub, pool, context, sessions, book, revocation, holders: 0 };
     this.#scopes.set(key, scope);
     return scope;
   }
@@ -249,7 +360,7 @@ export class WatchService implements Disposable {
     const isStalled = (since: number | undefined): boolean =>
       stallTimeoutMs > 0 && since !== undefined && clock.nowMs() - since >= stallTimeoutMs;
     const text = `etcd-edge: the watch stream was not read for ${Math.round(stallTimeoutMs / 1000)}s`;
-    for (const { sessions, hub } of this.#scopes.values()) {
+    for (const { sessions, hub } of this.scopes()) {
       // Without an array of them or a pair for each: there may be a hundred thousand, and this is every second.
       sessions.forEach(({ requiresLeader }, session) => {
         if (requiresLeader && leaderless) {

@@ -1,5 +1,6 @@
 import type { SessionPort } from "@etcd-edge/coalesce";
 import { ChannelBalancer, createStaticSource, parseEndpoints, toChannelTarget } from "@etcd-edge/endpoints";
+import { TokenNames } from "@etcd-edge/identity";
 import {
   AuthenticateRequestSchema,
   AuthenticateResponseSchema,
@@ -77,6 +78,9 @@ it("shares feeds by scope and shows etcd the credential of the moment", async ()
     progressNotifyIntervalMs: 600_000,
     createTimeoutMs: 60_000,
     stallTimeoutMs: 0,
+    authRecheckMs: 60_000,
+    authGraceMs: 60_000,
+    names: new TokenNames(),
     onEvent: () => {},
   });
   const open = (): { door: PlainDoor; close: () => void } => {

@@ -39,6 +39,15 @@ export class MessageStream<I, O> implements Disposable {
     this.#call.write(message);
   }
 
+  /** Reads nothing from the connection until `resume`, as a client does that hangs. */
+  pause(): void {
+    this.#call.pause();
+  }
+
+  resume(): void {
+    this.#call.resume();
+  }
+
   /** Says that nothing more will be sent. */
   halfClose(): void {
     this.#call.end();

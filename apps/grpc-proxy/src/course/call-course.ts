@@ -16,6 +16,7 @@ export type Verdict =
 export type Ending =
   | { readonly t: "pass" }
   | { readonly t: "again"; readonly wait: Wait }
+  | { readonly t: "refuse"; readonly refusal: Refusal }
   /** The rest of the call is somebody else's. */
   | { readonly t: "takeOver"; readonly start: (request: Uint8Array, out: CallOutput) => TakenOver };
 

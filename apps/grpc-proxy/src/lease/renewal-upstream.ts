@@ -14,15 +14,19 @@ const method = toGrpcJsService(Lease).leaseKeepAlive;
 /**
  * The lease book's streams, over the connections for long streams: on the leader where the last look at everybody found
  * one, else on anybody who may be picked.
+ * @param resolve what etcd is shown for a credential
  */
-export function createRenewalUpstream(balancer: ChannelBalancer): OpenRenewalStream {
+export function createRenewalUpstream(
+  balancer: ChannelBalancer,
+  resolve: (credential: string | undefined) => string | undefined,
+): OpenRenewalStream {
   return (scope, avoid, sink) => {
     const upstream = pick(balancer, avoid);
     if (upstream === undefined) return undefined;
     let isOver = false;
     const call = upstream.streams.open(
       method.path,
-      toMetadata(scope),
+      toMetadata(resolve(scope.credential), scope.hasLeader),
       {},
       {
         onMessage: (payload) => {
@@ -63,7 +67,7 @@ function isPreferred(balancer: ChannelBalancer, upstream: Upstream, avoid: Reado
   return balancer.isWorking(upstream);
 }
 
-function toMetadata({ credential, hasLeader }: RenewalScope): string[] {
+function toMetadata(credential: string | undefined, hasLeader: boolean): string[] {
   return [
     ...(credential === undefined ? [] : ["token", credential]),
     ...(hasLeader ? ["hasleader", "true"] : []),

@@ -61,13 +61,6 @@ export const cacheOptions = {
     ...edge,
     check: positive("cache-cover-wait"),
   }),
-  authRecheck: durationOption({
-    flag: "auth-recheck",
-    default: 5_000,
-    doc: "how long a credential's permission to read a range is remembered",
-    ...edge,
-    check: positive("auth-recheck"),
-  }),
   redisUrl: stringOption({
     flag: "redis-url",
     default: "",
@@ -118,7 +111,7 @@ export const cacheOptions = {
 export type CacheConfig = OptionValues<typeof cacheOptions>;
 
 /** What the flags say of the cache's bounds. */
-export function toCacheLimits(config: CacheConfig): Partial<CacheLimits> {
+export function toCacheLimits(config: CacheConfig & { readonly authRecheck: number }): Partial<CacheLimits> {
   return {
     feeds: config.cacheFeeds,
     feedBytesPerSecond: config.cacheFeedBytesPerSecond,

@@ -1,4 +1,5 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
 import {
   create,
   type HeaderView,
@@ -7,7 +8,6 @@ import {
   readResponseHeader,
   toBinary,
 } from "@etcd-edge/proto";
-import type { MakeCall, ServiceToken } from "../registry/service-token.ts";
 
 const rangePath: RpcPath = "/etcdserverpb.KV/Range";
 const timeoutMs = 5_000;

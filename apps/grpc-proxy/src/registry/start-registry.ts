@@ -1,4 +1,5 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import type { ServiceToken } from "@etcd-edge/identity";
 import { type Logger, systemClock } from "@etcd-edge/runtime";
 import type { Config } from "../options.ts";
 import type { LocalAnswers } from "../relay/local-call.ts";
@@ -6,7 +7,6 @@ import { createMemberListAnswer } from "./member-list.ts";
 import { RegisteredProxies } from "./registered-proxies.ts";
 import { Registration } from "./registration.ts";
 import { formatRegistryValue, registryPrefix } from "./registry-entry.ts";
-import type { ServiceToken } from "./service-token.ts";
 import { createUpstreamEtcd } from "./upstream-etcd.ts";
 
 /** How this proxy is known to others, and they to it. Disposing takes it out of the registry; twice is fine. */

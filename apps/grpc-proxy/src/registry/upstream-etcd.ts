@@ -1,4 +1,5 @@
 import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
+import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
 import {
   Event_EventType,
   fromBinary,
@@ -18,7 +19,6 @@ import {
 } from "@etcd-edge/transport";
 import { endOfPrefix } from "../namespace/namespace.ts";
 import type { AskOptions, RegistryEtcd, RegistryEvent, RegistryWatcher } from "./registry-etcd.ts";
-import type { MakeCall, ServiceToken } from "./service-token.ts";
 
 const kv = toGrpcJsService(KV);
 const lease = toGrpcJsService(Lease);

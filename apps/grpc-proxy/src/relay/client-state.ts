@@ -4,6 +4,8 @@ import type { ServerCall, ServerSink } from "@etcd-edge/transport";
 
 /** What the proxy keeps of one client connection. */
 export class ClientState {
+  /** The Common Name of its verified certificate; null where it shows none. Looked up once. */
+  certificateUser: string | null | undefined;
   /** Who answers this client's questions about one member, while it is healthy. */
   pinned: Upstream | undefined;
   /** The highest revision that an answer on this connection showed, and of which history. Kept with serializable ordering only. */

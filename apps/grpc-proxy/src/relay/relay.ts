@@ -1,12 +1,15 @@
 import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { CertificateUsers, type TokenNames } from "@etcd-edge/identity";
 import { findRpc, type Rpc, readResponseHeader } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
-import { metadataValue } from "@etcd-edge/transport";
-import { identityOfCredential, type WatchService } from "@etcd-edge/watching";
+import { metadataValue, type RawMetadata } from "@etcd-edge/transport";
+import { identityOfCredential, type WatchIdentity, type WatchService } from "@etcd-edge/watching";
 import type { Admissions } from "../admission/admissions.ts";
 import { AdmittedCall } from "../admission/admitted-call.ts";
+import type { CallCourse } from "../course/call-course.ts";
 import { findCourse } from "../course/find-course.ts";
+import { createRenewingCourse } from "../course/renewing-course.ts";
 import { KeepAliveCall } from "../lease/keep-alive-call.ts";
 import type { RevisionFloors } from "../ordering/revision-floors.ts";
 import { createRevisionObserver } from "../ordering/revision-observer.ts";
@@ -16,8 +19,10 @@ import { WatchCall, type WatchHost } from "../watch/watch-call.ts";
 import { WatchFans } from "../watch/watch-fans.ts";
 import type { CallCounters, CallRecord } from "./call-counters.ts";
 import type { CallTransform, FindTransform } from "./call-transform.ts";
+import { createHintCourse } from "./certificate-hint.ts";
 import type { ClientsCall, ClientsSink } from "./client-state.ts";
 import { type Credentials, chooseCredential } from "./credential.ts";
+import { DeferredCall } from "./deferred-call.ts";
 import { type LocalAnswers, LocalCall } from "./local-call.ts";
 import { SingleRequestCall } from "./single-request-call.ts";
 import { StreamingCall } from "./streaming-call.ts";
@@ -38,6 +43,10 @@ export interface RelayContext {
   readonly leaseBook: LeaseBook;
   readonly watches: WatchService;
   readonly admissions: Admissions;
+  /** With `--auth-jwt-key`: tokens for users of certificates. */
+  readonly users: CertificateUsers | undefined;
+  /** Whose tokens are whose. */
+  readonly names: TokenNames;
   /** Nothing with `--share-reads=false`. */
   readonly reads: ReadService | undefined;
   /** Nobody looks at the messages of single calls: those that many watches get may be sent to all at once. */
@@ -63,8 +72,21 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       call.end(transform.refusal);
       return deaf;
     }
-    const credentials = chooseCredential(call.metadata);
-    const relayed: RelayedCall = { call, record, transform, credentials };
+    const chosen = chooseCredential(call.metadata);
+    const user = chosen.credential === undefined ? certificateUserOf(call) : undefined;
+    const begin = (credentials: Credentials): ClientsSink =>
+      beginCall({ call, record, transform, credentials }, rpc, user);
+    if (user === undefined || context.users === undefined) return begin(chosen);
+    const named = nameUser(context.users, user, chosen.metadata);
+    return new DeferredCall(
+      call,
+      record,
+      context.users.ready(named.credential).then(() => () => begin(named)),
+    );
+  };
+
+  function beginCall(relayed: RelayedCall, rpc: Rpc | undefined, user: string | undefined): ClientsSink {
+    const { call, record, credentials } = relayed;
     if (rpc === undefined) return stream(context, relayed);
     const { local, lease, ordered, shared } = rpcTable[rpc.path];
     const answer = local === undefined ? undefined : context.localAnswers[local];
@@ -72,10 +94,15 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       const forward = (): ClientsSink => forwardSingle(context, rpc, relayed);
       return new LocalCall(call, record, { answer, input: rpc.input, forward });
     }
+    // Calls that may be made again with another token go alone.
+    const isCertified = CertificateUsers.isOne(credentials.credential);
     if (lease === "keepAlive") return keepAlive(context, relayed);
     const { floors, reads } = context;
-    if (shared === "read" && reads !== undefined) {
+    if (shared === "read" && reads !== undefined && !isCertified) {
       return reads.answer(relayed, () => forwardSingle(context, rpc, relayed));
+    }
+    if (shared === "readStream" && reads !== undefined && !isCertified) {
+      return reads.answerStream(relayed, () => forwardSingle(context, rpc, relayed));
     }
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
     const observe =
@@ -83,8 +110,57 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
         ? undefined
         : createRevisionObserver(floors, call.client.data, credentials.credential);
     return shared === "watch"
-      ? new WatchCall(call, record, watchHost, observe)
+      ? new WatchCall(call, record, watchHost, observe, identityOf(context, credentials), user)
       : stream(context, relayed, observe);
+  }
+}
+
+/** How the scope of a stream of watches is told apart, and what etcd is shown for it. */
+function identityOf({ users }: RelayContext, credentials: Credentials): WatchIdentity {
+  const { credential } = credentials;
+  if (users === undefined || !CertificateUsers.isOne(credential)) return plainIdentityOf(credentials);
+  return {
+    scope: `:${credential}`,
+    credential: () => users.resolve(credential),
+    renew: () => users.renew(credential),
+  };
+}
+
+/** There may be very many streams, and few credentials. */
+function plainIdentityOf(credentials: Credentials): WatchIdentity {
+  const known = identities.get(credentials);
+  if (known !== undefined) return known;
+  const identity = identityOfCredential(credentials.credential);
+  identities.set(credentials, identity);
+  return identity;
+}
+
+const identities = new WeakMap<Credentials, WatchIdentity>();
+
+/** Looked up once for a connection: parsing a certificate takes longer than a call. */
+function certificateUserOf({ client }: ClientsCall): string | undefined {
+  const { data } = client;
+  if (data.certificateUser === undefined) {
+    // Several are no name of anybody: etcd takes the first, and nobody makes such certificates on purpose.
+    const name = client.peerCertificate?.subject.CN;
+    data.certificateUser = (Array.isArray(name) ? name[0] : name) || null;
+  }
+  return data.certificateUser ?? undefined;
+}
+
+/** The credentials of a user whom a certificate names: the token of the moment goes along. */
+function nameUser(
+  users: CertificateUsers,
+  user: string,
+  metadata: RawMetadata,
+): Credentials & { readonly credential: string } {
+  const credential = CertificateUsers.credentialOf(user);
+  return {
+    credential,
+    get metadata() {
+      const token = users.resolve(credential);
+      return token === undefined ? metadata : [...metadata, "token", token];
+    },
   };
 }
 
@@ -112,13 +188,25 @@ function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): C
       rpc,
       downstream,
       record,
-      metadata: credentials.metadata,
+      metadata: () => credentials.metadata,
       transform,
-      course: findCourse(context, rpc, downstream, credentials),
+      course: withIdentity(context, relayed, findCourse(context, rpc, downstream, credentials)),
       observe,
     });
   if (work === undefined) return relay(relayed.record);
   return new AdmittedCall({ admissions, work, downstream, record: relayed.record, relay });
+}
+
+/** What a client's certificate has to do with a call of one request. */
+function withIdentity(
+  { users, balancer }: RelayContext,
+  { call, credentials: { credential } }: RelayedCall,
+  inner: CallCourse | undefined,
+): CallCourse | undefined {
+  if (users !== undefined && CertificateUsers.isOne(credential))
+    return createRenewingCourse({ users, credential, balancer, inner });
+  const user = credential === undefined ? certificateUserOf(call) : undefined;
+  return user === undefined ? inner : createHintCourse(user, inner);
 }
 
 /** An RPC that the schema does not know may stream both ways: this way of relaying suits every kind. */
@@ -136,7 +224,7 @@ function createWatchHost(context: RelayContext): WatchHost {
   return {
     openSession: (port) =>
       watches.openSession(port, {
-        identity: identityOfCredential(chooseCredential(port.call.metadata).credential),
+        identity: port.identity,
         requiresLeader: metadataValue(port.call.metadata, "hasleader") === "true",
         connection: port.call.client.data.watchCount,
       }),

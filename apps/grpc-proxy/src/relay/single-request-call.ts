@@ -47,8 +47,8 @@ export interface SingleRequestOptions {
   readonly rpc: Rpc;
   readonly downstream: ClientsCall;
   readonly record: CallRecord;
-  /** What is forwarded of the client's metadata. */
-  readonly metadata: RawMetadata;
+  /** What is forwarded of the client's metadata, asked for each time the call is sent. */
+  readonly metadata: () => RawMetadata;
   readonly transform: CallTransform | undefined;
   readonly course: CallCourse | undefined;
   /** Sees every answer that the client is shown. */
@@ -61,7 +61,7 @@ export class SingleRequestCall implements ClientsSink {
   readonly #rpc: Rpc;
   readonly #downstream: ClientsCall;
   readonly #record: CallRecord;
-  readonly #metadata: RawMetadata;
+  readonly #metadata: () => RawMetadata;
   readonly #transform: CallTransform | undefined;
   readonly #course: CallCourse | undefined;
   readonly #observe: ((answer: Uint8Array) => void) | undefined;
@@ -146,7 +146,7 @@ export class SingleRequestCall implements ClientsSink {
     this.#course?.onSend?.(request);
     const connectBy = this.#connectBy;
     const options = deadlineAt === undefined ? { connectBy } : { connectBy, deadlineAt };
-    const call = channel.open(path, this.#metadata, options, this.#answers);
+    const call = channel.open(path, this.#metadata(), options, this.#answers);
     this.#phase = { t: "upstream", request, upstream, call };
     call.sendMessage(request, true);
   }

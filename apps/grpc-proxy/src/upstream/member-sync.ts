@@ -6,10 +6,10 @@ import {
   endpointUrl,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
 import { Cluster, type MemberListResponse, toGrpcJsService } from "@etcd-edge/proto";
 import type { ClientTls, Logger } from "@etcd-edge/runtime";
 import { Channel, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
-import type { MakeCall, ServiceToken } from "../registry/service-token.ts";
 
 const memberList = toGrpcJsService(Cluster).memberList;
 

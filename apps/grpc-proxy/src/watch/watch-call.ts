@@ -1,8 +1,10 @@
 import type { FanPort, SessionPort, WatchSession } from "@etcd-edge/coalesce";
 import { hasUnknownFields, WatchRequestSchema } from "@etcd-edge/proto";
 import { type CancelReason, StatusCode } from "@etcd-edge/transport";
+import type { WatchIdentity } from "@etcd-edge/watching";
 import type { CallRecord } from "../relay/call-counters.ts";
 import { codeOfCancel } from "../relay/cancel-code.ts";
+import { addWatchHint } from "../relay/certificate-hint.ts";
 import type { ClientsCall, ClientsSink } from "../relay/client-state.ts";
 import { frameOnce } from "./frame-once.ts";
 
@@ -34,7 +36,10 @@ export class WatchCall implements ClientsSink, SessionPort {
   readonly record: CallRecord;
   /** Sees the beginning of every answer, with its header. */
   readonly observe: ((answer: Uint8Array) => void) | undefined;
+  readonly identity: WatchIdentity;
   readonly #host: WatchHost;
+  /** Who the client may think it is, without a token that says so. */
+  readonly #certificateUser: string | undefined;
   #phase: Phase = waiting;
 
   constructor(
@@ -42,11 +47,15 @@ export class WatchCall implements ClientsSink, SessionPort {
     record: CallRecord,
     host: WatchHost,
     observe: ((answer: Uint8Array) => void) | undefined,
+    identity: WatchIdentity,
+    certificateUser: string | undefined,
   ) {
     this.call = call;
     this.record = record;
     this.observe = observe;
     this.#host = host;
+    this.identity = identity;
+    this.#certificateUser = identity.credential() === undefined ? certificateUser : undefined;
   }
 
   get fans(): FanPort | undefined {
@@ -100,6 +109,8 @@ export class WatchCall implements ClientsSink, SessionPort {
   send(head: Uint8Array, body: Uint8Array): boolean {
     const { call } = this;
     this.noteSent(head, 1);
+    if (body.length === 0 && this.#certificateUser !== undefined)
+      return call.sendMessage(addWatchHint(this.#certificateUser, head));
     return body.length === 0 ? call.sendMessage(head) : call.sendFramed(frameOnce(head, body));
   }
 

@@ -19,6 +19,8 @@ export interface HeldRangeOptions {
   readonly range: KeyRange;
   readonly clock: Clock;
   readonly limits: CacheLimits;
+  /** Asks a quorum whether the range may be read, with the readers' own credential. @throws ProbeError */
+  readonly decide: () => Promise<HeaderView>;
   /** Reads all of the range from a quorum; nothing where it is too large. */
   readonly load: () => Promise<Snapshot | undefined>;
   /** For `LocalSource.probe`. */
@@ -68,6 +70,8 @@ export class HeldRange implements LocalSource {
   /** The state is that of this revision: the feed's coverage, once ready. */
   #revision = 0n;
   #permittedAt = Number.NEGATIVE_INFINITY;
+  /** What was decided before this does not count. */
+  #decidedFrom = Number.NEGATIVE_INFINITY;
   #isRechecking = false;
   #waiters: Waiter[] = [];
   #isAsking = false;
@@ -155,6 +159,11 @@ export class HeldRange implements LocalSource {
     return bytes;
   }
 
+  /** Permissions may have changed: nothing is answered from here until it was asked again. */
+  forgetPermission(): void {
+    this.#decidedFrom = this.#options.clock.nowMs();
+  }
+
   /** It is being read. */
   touch(): void {
     this.#usedAt = this.#options.clock.nowMs();
@@ -234,9 +243,9 @@ export class HeldRange implements LocalSource {
 
   /** Asks a quorum whether the range may still be read. @throws ProbeError */
   async #probe(): Promise<HeaderView> {
-    const { hub, range, clock } = this.#options;
+    const { decide, clock } = this.#options;
     const askedAt = clock.nowMs();
-    const header = await hub.probe(range);
+    const header = await decide();
     this.#permittedAt = askedAt;
     return header;
   }
@@ -292,8 +301,9 @@ export class HeldRange implements LocalSource {
   #isPermitted(): boolean {
     const { clock, limits } = this.#options;
     const age = clock.nowMs() - this.#permittedAt;
-    if (age > limits.recheckMs / 2) this.#recheck();
-    return age <= limits.recheckMs;
+    const isOutdated = this.#permittedAt < this.#decidedFrom;
+    if (isOutdated || age > limits.recheckMs / 2) this.#recheck();
+    return !isOutdated && age <= limits.recheckMs;
   }
 
   #recheck(): void {

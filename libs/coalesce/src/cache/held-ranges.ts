@@ -8,12 +8,20 @@ import { type Heat, HotRanges } from "./hot-ranges.ts";
 import type { Snapshot } from "./load-snapshot.ts";
 import type { RangePlan } from "./range-plan.ts";
 
+/** Feeds of a scope, for as long as they are not released. */
+export interface OpenHub {
+  readonly hub: WatchHub;
+  /** Asks etcd with the credential of the scope; the same as `hub` unless that is shared with others. */
+  readonly own: WatchHub;
+  readonly release: () => void;
+}
+
 /** Whose keys are held: everybody in it may see the same ones. */
 export interface HeldScope {
   /** Equal for those who share. */
   readonly id: string;
   /** The feeds of the scope, for as long as they are not released. */
-  openHub(): { readonly hub: WatchHub; readonly release: () => void };
+  openHub(): OpenHub;
   /** Reads a whole range from a quorum. */
   load(
     hub: WatchHub,
@@ -26,6 +34,7 @@ export interface HeldScope {
 
 interface ScopeRanges {
   readonly hub: WatchHub;
+  readonly own: WatchHub;
   readonly release: () => void;
   readonly ranges: Set<HeldRange>;
 }
@@ -130,6 +139,11 @@ export class HeldRanges implements Disposable {
     if (heats.note(plan.heat, isPoint ? 1 : rangeWeight)) this.#hold(scope, plan.heat);
   }
 
+  /** Permissions may have changed. */
+  forgetPermissions(): void {
+    for (const held of this.all()) held.forgetPermission();
+  }
+
   /** Lets go of everything. */
   [Symbol.dispose](): void {
     this.#sweep?.stop();
@@ -157,7 +171,7 @@ export class HeldRanges implements Disposable {
     heat.bannedUntil = this.#clock.nowMs() + 1_000;
     if (this.#count >= this.#limits.feeds && !this.#makeRoom()) return;
     const of = standing ?? this.#open(scope);
-    const { hub } = of;
+    const { hub, own } = of;
     const { clock, limits } = { clock: this.#clock, limits: this.#limits };
     this.counts.opened++;
     this.#count++;
@@ -167,6 +181,7 @@ export class HeldRanges implements Disposable {
       clock,
       limits,
       probe: scope.probeOf(lowerBound(range)),
+      decide: () => own.probe(range),
       load: () => scope.load(hub, range, { maxBytes: limits.heldBytes / 2, maxKeys: limits.heldKeys }),
       onReady: () => {
         this.#state++;
@@ -186,7 +201,7 @@ export class HeldRanges implements Disposable {
   }
 
   #open(scope: HeldScope): ScopeRanges {
-    const { hub, release } = scope.openHub();
+    const { hub, own, release } = scope.openHub();
     const ranges = new Set<HeldRange>();
     const stops = [
       hub.onProgress((feed) => each(ranges, feed, (held) => held.follow())),
@@ -194,6 +209,7 @@ export class HeldRanges implements Disposable {
     ];
     const of: ScopeRanges = {
       hub,
+      own,
       ranges,
       release: () => {
         for (const stop of stops) stop();

@@ -13,13 +13,12 @@ import { toRangeFields } from "../range/key-range.ts";
 import type { LocalRead } from "../read/local-read.ts";
 import type { ReadFailure, ReadResult, ReadScope } from "../read/ports.ts";
 import type { ReadHub } from "../read/read-hub.ts";
-import type { WatchHub } from "../watch/watch-hub.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { type CacheLimits, defaultCacheLimits } from "./cache-limits.ts";
 import { CompactionFloor } from "./compaction-floor.ts";
 import { Fetch } from "./fetch.ts";
 import type { HeldRange } from "./held-range.ts";
-import { HeldRanges, type HeldScope } from "./held-ranges.ts";
+import { HeldRanges, type HeldScope, type OpenHub } from "./held-ranges.ts";
 import { loadSnapshot } from "./load-snapshot.ts";
 import type { RangePlan } from "./range-plan.ts";
 import type { RemoteAnswers } from "./remote-answers.ts";
@@ -31,7 +30,7 @@ export interface CacheScope {
   /** What etcd is shown. */
   readonly read: ReadScope;
   /** The feeds of the scope, for as long as they are not released. */
-  openHub(): { readonly hub: WatchHub; readonly release: () => void };
+  openHub(): OpenHub;
 }
 
 /** One caller's read. */
@@ -119,6 +118,8 @@ export class ReadCache<M> implements Disposable {
   readonly #kept: BoundedMap<Kept>;
   readonly #aged: BoundedMap<Aged>;
   readonly #fetches = new Map<string, Fetch>();
+  /** What etcd said before this of permissions does not count. */
+  #vouchedFrom = Number.NEGATIVE_INFINITY;
   readonly #heldScopes = new WeakMap<CacheScope, HeldScope>();
   /** The last header that etcd has sent. */
   #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
@@ -166,9 +167,22 @@ export class ReadCache<M> implements Disposable {
     return isBelow ? this.#readAbove(read, local) : this.#readAsked(read);
   }
 
+  /** Whether a range that has all keys of the plan can answer it now. */
+  isHeld(plan: RangePlan, scope: CacheScope): boolean {
+    const held = this.held.find(scope.id, plan);
+    return held !== undefined && (plan.query.isSerializable ? held.isServing : held.isUsable);
+  }
+
   /** A read goes another way: it counts for what is hot all the same. */
   note(plan: RangePlan, scope: CacheScope): void {
     this.held.note(this.#heldScope(scope), plan);
+  }
+
+  /** Permissions may have changed: nothing is answered before etcd has said again that it may be read. */
+  forgetPermissions(): void {
+    this.#vouchedFrom = this.#options.clock.nowMs();
+    this.#aged.clear();
+    this.held.forgetPermissions();
   }
 
   /** History is another one: nothing of what is kept counts any more (rule 3). */
@@ -265,8 +279,8 @@ export class ReadCache<M> implements Disposable {
       return { t: "failed", failure: this.floor.failure };
     }
     const kept = this.#kept.get(keyAt(plan, scope, revision));
-    if (kept === undefined || this.#options.clock.nowMs() - kept.vouchedAt > this.#limits.recheckMs)
-      return undefined;
+    const since = Math.max(this.#options.clock.nowMs() - this.#limits.recheckMs, this.#vouchedFrom);
+    if (kept === undefined || kept.vouchedAt < since) return undefined;
     this.counts.kept++;
     return this.#withHeader(kept.body, revision > floor ? revision : floor);
   }

@@ -1,6 +1,5 @@
-import type { Timer } from "../ports.ts";
+import type { Clock, Timer } from "../ports.ts";
 import type { Feed } from "./feed.ts";
-import type { WatchHub } from "./watch-hub.ts";
 import type { Watcher } from "./watcher.ts";
 
 const retryMs = 100;
@@ -12,26 +11,28 @@ const timeoutMs = 5_000;
  * events may still come.
  */
 export class ProgressQuestion {
-  readonly #hub: WatchHub;
+  readonly #clock: Clock;
   readonly #all: ReadonlySet<Feed>;
   /** Those whose answer has not come. */
   readonly #feeds: Set<Feed>;
   readonly #tryAnswer: (isLast: boolean) => void;
   readonly #since: number;
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribes: readonly (() => void)[];
   #timer: Timer;
 
   /** @param tryAnswer called when an answer may be possible; the last time with true. Closes the question if it was. */
-  constructor(hub: WatchHub, watchers: readonly Watcher[], tryAnswer: (isLast: boolean) => void) {
-    this.#hub = hub;
+  constructor(clock: Clock, watchers: readonly Watcher[], tryAnswer: (isLast: boolean) => void) {
+    this.#clock = clock;
     this.#tryAnswer = tryAnswer;
-    this.#since = hub.clock.nowMs();
+    this.#since = clock.nowMs();
     const feeds = watchers.flatMap(({ group }) => (group?.feed.isProgressTrusted ? [group.feed] : []));
     this.#all = new Set(feeds);
     this.#feeds = new Set(feeds);
-    this.#unsubscribe = hub.onProgress((feed) => {
+    const hubs = new Set(watchers.map(({ hub }) => hub));
+    const onProgress = (feed: Feed): void => {
       if (this.#feeds.delete(feed) && this.#feeds.size === 0) tryAnswer(false);
-    });
+    };
+    this.#unsubscribes = [...hubs].map((hub) => hub.onProgress(onProgress));
     this.#timer = this.#armed();
   }
 
@@ -43,12 +44,12 @@ export class ProgressQuestion {
 
   close(): void {
     this.#timer.stop();
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
   }
 
   #armed(): Timer {
-    return this.#hub.clock.setTimer(retryMs, () => {
-      const isLast = this.#hub.clock.nowMs() - this.#since >= timeoutMs;
+    return this.#clock.setTimer(retryMs, () => {
+      const isLast = this.#clock.nowMs() - this.#since >= timeoutMs;
       this.#timer = this.#armed();
       // A feed on a member that is behind may have answered with less than the client has seen of another.
       requestProgress(this.#feeds.size > 0 ? this.#feeds : this.#all);

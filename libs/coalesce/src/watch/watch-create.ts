@@ -2,6 +2,7 @@ import type { HeaderView, WatchCreateRequest } from "@etcd-edge/proto";
 import { copyRange, type KeyRange, toKeyRange } from "../range/key-range.ts";
 import { ProbeError } from "./probe-flight.ts";
 import { refusalText } from "./probe-refusal.ts";
+import { findSeat, type WatchDesk } from "./watch-desk.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
 /** What becomes of a create request. */
@@ -11,6 +12,8 @@ export type CreateOutcome =
   | {
       readonly t: "granted";
       readonly header: HeaderView;
+      /** Where it is to hang. */
+      readonly hub: WatchHub;
       readonly range: KeyRange;
       /** Nothing for a watch from now on: from the revision on that its created header says. */
       readonly position: bigint | undefined;
@@ -32,7 +35,7 @@ const askAgainMs = 250;
  * @param isGivenUp whether anybody still waits for the answer
  */
 export async function decideCreate(
-  { hub, refusesNegativeStart }: { readonly hub: WatchHub; readonly refusesNegativeStart: () => boolean },
+  { desk, refusesNegativeStart }: { readonly desk: WatchDesk; readonly refusesNegativeStart: () => boolean },
   request: WatchCreateRequest,
   isGivenUp: () => boolean,
 ): Promise<CreateOutcome> {
@@ -40,27 +43,30 @@ export async function decideCreate(
   const range = asked && copyRange(asked);
   for (;;) {
     try {
-      const header = await hub.probe(range ?? { t: "point", key: request.key });
+      const { hub, header } = await findSeat(desk, range ?? { t: "point", key: request.key });
       if (range === undefined) return { t: "refused", header, reason: emptyRange };
       if (request.startRevision < 0n && refusesNegativeStart()) {
         return { t: "refused", header, reason: compacted };
       }
       if (request.startRevision !== 0n) {
         const start = request.startRevision < 1n ? 1n : request.startRevision;
-        return { t: "granted", header, range, position: start - 1n, release: undefined };
+        return { t: "granted", header, hub, range, position: start - 1n, release: undefined };
       }
       const prepared = await hub.prepare(range, header.revision, request.prevKv);
       if (typeof prepared === "function") {
-        return { t: "granted", header, range, position: undefined, release: prepared };
+        return { t: "granted", header, hub, range, position: undefined, release: prepared };
       }
-      if (prepared.t === "refused") return { t: "refused", header, reason: prepared.reason };
+      // A refusal of our own identity, after it was let a moment ago: asked again, it is the client's turn.
+      if (prepared.t === "refused" && hub === desk.own)
+        return { t: "refused", header, reason: prepared.reason };
       // "Now" was compacted or replaced before the feed was there: there is a later now (rule 25).
       if (isGivenUp()) return { t: "refused", header, reason: timedOut };
     } catch (error) {
       const isUnavailable = error instanceof ProbeError && error.code === unavailable;
-      if (!isUnavailable) return { t: "refused", header: await hub.readHeader(), reason: refusalText(error) };
+      if (!isUnavailable)
+        return { t: "refused", header: await desk.own.readHeader(), reason: refusalText(error) };
       if (isGivenUp()) return { t: "refused", header: undefined, reason: timedOut };
-      await new Promise<void>((resolve) => hub.clock.setTimer(askAgainMs, resolve));
+      await new Promise<void>((resolve) => desk.own.clock.setTimer(askAgainMs, resolve));
     }
   }
 }

@@ -12,6 +12,7 @@ import { encodeFragments } from "./fragments.ts";
 import { ProgressQuestion, revisionOfAll } from "./progress-question.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type CreateOutcome, decideCreate, releaseOutcome } from "./watch-create.ts";
+import type { WatchDesk } from "./watch-desk.ts";
 import type { WatchHub } from "./watch-hub.ts";
 import { findLimit, type WatchCount, type WatchLimits } from "./watch-limits.ts";
 import {
@@ -26,7 +27,7 @@ import { WatcherTable } from "./watcher-table.ts";
 
 /** What all sessions of a scope have in common. */
 export interface SessionContext {
-  readonly hub: WatchHub;
+  readonly desk: WatchDesk;
   readonly clock: Clock;
   readonly limits: WatchLimits;
   /** Watches of the process. */
@@ -215,6 +216,45 @@ export class WatchSession implements WatcherStream {
 
   /** etcd gives no more events to this watcher, and says why. */
   cancelRefused(watcher: Watcher, reason: string): void {
+    const { own } = this.#context.desk;
+    if (watcher.hub !== own) {
+      // It was our identity that was refused, not the client.
+      this.#moveTo(own, watcher);
+      return;
+    }
+    this.#endRefused(watcher, reason);
+  }
+
+  /** The client may not read what it watches any more. */
+  revoke(watcher: Watcher, reason: string): void {
+    if (this.#watchers.get(watcher.id) === watcher) this.#endRefused(watcher, reason);
+  }
+
+  /** Nothing is delivered to it until `unpause`; its place is kept. */
+  pause(watcher: Watcher): void {
+    this.#lagging?.delete(watcher);
+    watcher.hub.detach(watcher);
+    watcher.isPaused = true;
+  }
+
+  unpause(watcher: Watcher): void {
+    if (!watcher.isPaused) return;
+    watcher.isPaused = false;
+    this.#seat(watcher);
+  }
+
+  #moveTo(hub: WatchHub, watcher: Watcher): void {
+    watcher.hub.detach(watcher);
+    watcher.hub = hub;
+    if (!watcher.isPaused) this.#seat(watcher);
+  }
+
+  #seat(watcher: Watcher): void {
+    if (this.#canTake) watcher.hub.attach(watcher);
+    else this.fellBehind(watcher);
+  }
+
+  #endRefused(watcher: Watcher, reason: string): void {
     this.#forget(watcher);
     this.#sendControl(canceledMessage(this.#header(this.#floor), watcher.id, reason));
   }
@@ -292,17 +332,17 @@ export class WatchSession implements WatcherStream {
   #watch(
     id: bigint,
     request: WatchCreateRequest,
-    { range, position }: CreateOutcome & { t: "granted" },
+    { hub, range, position }: CreateOutcome & { t: "granted" },
     header: HeaderView,
   ): void {
     const { progressNotify, fragment } = request;
     const options = { range, variant: variantOf(request), progressNotify, fragment };
-    const watcher = new Watcher(this, id, position ?? header.revision, options);
+    const watcher = new Watcher(this, hub, id, position ?? header.revision, options);
     this.#watchers.add(watcher);
     this.#connection.watches++;
     this.#context.total.watches++;
     this.#sendControl(createdMessage(header, id));
-    this.#context.hub.attach(watcher);
+    hub.attach(watcher);
   }
 
   /** Ids that clients choose are theirs; 0 asks for the next free one. */
@@ -315,7 +355,7 @@ export class WatchSession implements WatcherStream {
   #cancel(watchId: bigint): void {
     const watcher = this.#watchers.get(watchId);
     if (watcher === undefined) return; // etcd says nothing either
-    const known = this.#context.hub.history.known;
+    const { known } = watcher.hub.history;
     this.#forget(watcher);
     this.#sendControl(canceledMessage(this.#header(known), watchId));
   }
@@ -325,7 +365,7 @@ export class WatchSession implements WatcherStream {
     this.#lagging?.delete(watcher);
     this.#connection.watches--;
     this.#context.total.watches--;
-    this.#context.hub.detach(watcher);
+    watcher.hub.detach(watcher);
   }
 
   // ---- progress ----
@@ -333,7 +373,7 @@ export class WatchSession implements WatcherStream {
   /** As etcd: no answer for a stream without watches. One answer serves all who ask before it. */
   #askProgress(): void {
     if (this.#asked !== undefined || this.#watchers.size === 0) return;
-    this.#asked = new ProgressQuestion(this.#context.hub, [...this.#watchers.values()], (isLast) => {
+    this.#asked = new ProgressQuestion(this.#context.clock, [...this.#watchers.values()], (isLast) => {
       this.#raiseFloor();
       const revision = revisionOfAll(this.#watchers.values(), this.#floor);
       if (revision !== undefined) this.#sendControl(progressMessage(this.#header(revision)));
@@ -366,7 +406,7 @@ export class WatchSession implements WatcherStream {
   #serve(watcher: Watcher): void {
     this.#lagging?.delete(watcher);
     if (this.#watchers.get(watcher.id) !== watcher) return;
-    if (watcher.group === undefined) this.#context.hub.attach(watcher);
+    if (watcher.group === undefined) watcher.hub.attach(watcher);
     else if (watcher.group.feed.pump(watcher)) this.#lagging?.add(watcher);
   }
 
@@ -382,8 +422,8 @@ export class WatchSession implements WatcherStream {
 
   /** What went out by lanes counts too. Not written down there, stream by stream, with every message. */
   #raiseFloor(): void {
-    // Nothing can have gone out that the hub does not know.
-    if (this.#floor >= this.#context.hub.history.known) return;
+    // Nothing can have gone out that no hub knows.
+    if (this.#floor >= this.#context.desk.known) return;
     for (const watcher of this.#watchers.values()) {
       if (watcher.lane !== undefined) this.wasShown(watcher.lane.shown(watcher));
     }

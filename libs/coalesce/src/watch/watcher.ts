@@ -4,6 +4,7 @@ import { Batch, type EncodedBatch, Variant } from "./batch.ts";
 import type { FanPort, SessionPort } from "./fan.ts";
 import type { FeedGroup } from "./feed-group.ts";
 import type { Lane } from "./lane.ts";
+import type { WatchHub } from "./watch-hub.ts";
 
 /** Where the events of watchers go: a client's stream. */
 export interface WatcherStream {
@@ -63,16 +64,21 @@ export class Watcher implements WatchOptions {
    */
   position: bigint;
   group: FeedGroup | undefined = undefined;
+  /** Whose feeds it hangs on, or will. */
+  hub: WatchHub;
   lane: Lane | undefined = undefined;
   /** Its place there; the lane's own business, as is the next. */
   laneIndex = 0;
   /** How many batches had gone out in the lane when somebody last looked. */
   seenBatches = 0;
+  /** Whether it gets nothing for now, because it is not known whether it may. */
+  isPaused = false;
   /** Whether it got events by itself since the last look of the progress timer. */
   isFresh = false;
 
-  constructor(stream: WatcherStream, id: bigint, position: bigint, options: WatchOptions) {
+  constructor(stream: WatcherStream, hub: WatchHub, id: bigint, position: bigint, options: WatchOptions) {
     this.stream = stream;
+    this.hub = hub;
     this.id = id;
     this.position = position;
     this.range = options.range;

@@ -7,6 +7,8 @@ import { asUser } from "../with-users.ts";
 
 const always = (): boolean => true;
 const key = bytes("k");
+/** Of 16 KiB each: more than the queue of etcd's proxy for one client, which holds 1,024 responses. */
+const slowPuts = 3_000;
 
 type WatchStream = MessageStream<MessageInitShape<typeof WatchRequestSchema>, WatchResponse>;
 
@@ -34,8 +36,44 @@ async function putMany(client: EtcdClient, count: number): Promise<bigint> {
   return first.header?.revision ?? 0n;
 }
 
-/** Watches that fall silent. */
+/** Reads so many events, or until nothing more comes. @returns how many there were */
+async function countEvents(stream: WatchStream, wanted: number): Promise<number> {
+  let seen = 0;
+  try {
+    while (seen < wanted) seen += (await stream.next()).events.length;
+  } catch {
+    // The stream fell silent or ended: what was seen by then is the finding.
+  }
+  return seen;
+}
+
+/** Counts events until one has the value, or nothing more comes: `3001 of 3001 events`. */
+function describeCount(stream: WatchStream, last: string, expected: number): Promise<string> {
+  return outcomeOf(countUntil(stream, last), (before) => `${before + 1} of ${expected} events`);
+}
+
+/** Watches that fall silent, or lose events. */
 export const watchRows: readonly Row[] = [
+  {
+    id: "2",
+    title: "a watch 3,000 revisions behind a live one of the same key",
+    isIn: always,
+    check: async (side) => {
+      const etcd = await side.startEtcd();
+      const { connect } = await side.startProxy(etcd.endpoints);
+      const client = connect();
+      const first = await putMany(client, 3_000);
+      using live = client.stream(watch.watch);
+      create(live, { key });
+      await live.next();
+      using behind = client.stream(watch.watch);
+      create(behind, { key, startRevision: first });
+      await behind.next();
+      // Nothing is written meanwhile: that is when etcd's proxy takes it for one that is up to date.
+      const count = await countEvents(behind, 3_000);
+      return { good: count === 3_000, seen: `${count} of 3000 events` };
+    },
+  },
   {
     id: "3",
     title: "live watches beside one on a compacted revision that keeps its stream",
@@ -84,6 +122,35 @@ export const watchRows: readonly Row[] = [
         created && !canceled ? "created" : "refused",
       );
       return { good: seen === "created", seen };
+    },
+  },
+  {
+    id: "9",
+    title: "a watch that is not read for some seconds, and one beside it that is",
+    isIn: always,
+    check: async (side) => {
+      const etcd = await side.startEtcd();
+      const { connect } = await side.startProxy(etcd.endpoints);
+      // Apart, so that only the proxy can let one pay for the other.
+      const [writer, quick, slow] = [connect(), connect(), connect()];
+      using read = quick.stream(watch.watch);
+      using unread = slow.stream(watch.watch);
+      for (const stream of [read, unread]) {
+        create(stream, { key });
+        await stream.next();
+      }
+      unread.pause();
+      // More than sockets and windows hold, so that the proxy has to keep it or let the client go.
+      const value = new Uint8Array(16 * 1024);
+      for (let i = 0; i < slowPuts; i += 20) {
+        await Promise.all(Array.from({ length: 20 }, () => writer.ask(kv.put, { key, value })));
+      }
+      await writer.ask(kv.put, { key, value: bytes("end") });
+      const quickSaw = await describeCount(read, "end", slowPuts + 1);
+      unread.resume();
+      const slowSaw = await describeCount(unread, "end", slowPuts + 1);
+      const all = `${slowPuts + 1} of ${slowPuts + 1} events`;
+      return { good: quickSaw === all && slowSaw === all, seen: `${quickSaw}; the slow one: ${slowSaw}` };
     },
   },
   {

@@ -55,7 +55,7 @@ export class ServiceToken {
     try {
       return await use(await this.metadata(call));
     } catch (error) {
-      if (!isStale(error)) throw error;
+      if (!isStaleToken(error)) throw error;
       this.forget();
       return await use(await this.metadata(call));
     }
@@ -79,13 +79,19 @@ export class ServiceToken {
   }
 }
 
-/** A token of before a restart, one that expired, or none because auth was off when we asked. */
 const staleTexts: ReadonlySet<string> = new Set([
   "etcdserver: invalid auth token",
   "etcdserver: revision of auth store is old",
   "etcdserver: user name is empty",
 ]);
 
-function isStale(error: unknown): boolean {
+/** Whether etcd refused a token of before a restart, one that expired, or none because auth was off when we asked. */
+export function isStaleToken(error: unknown): boolean {
   return error instanceof CallError && staleTexts.has(error.message);
+}
+
+/** The same of a text that has such a message in it: the reason of a watch that etcd refuses. */
+export function isStaleTokenText(text: string): boolean {
+  for (const stale of staleTexts) if (text.includes(stale)) return true;
+  return false;
 }
