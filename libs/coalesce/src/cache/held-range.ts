@@ -61,6 +61,7 @@ interface Waiter {
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 const rateWindowMs = 5_000;
+const askAgainMs = 50;
 
 /** A range whose keys are all here, kept up to date by a feed: it is at the feed's coverage, whole revisions only. */
 export class HeldRange implements LocalSource {
@@ -75,6 +76,7 @@ export class HeldRange implements LocalSource {
   #isRechecking = false;
   #waiters: Waiter[] = [];
   #isAsking = false;
+  #askAgain: Timer | undefined = undefined;
   #pausedUntil = 0;
   #failures = 0;
   #usedAt: number;
@@ -210,6 +212,7 @@ export class HeldRange implements LocalSource {
     const phase = this.#phase;
     if (phase.t === "over") return;
     this.#phase = { t: "over" };
+    this.#askAgain?.stop();
     if (phase.t !== "opening") phase.release();
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -321,10 +324,17 @@ export class HeldRange implements LocalSource {
     );
   }
 
+  /** Asks how far the feed is; again after a while, for etcd says nothing while a watch of the stream is behind. */
   #ask(): void {
     if (this.#isAsking || this.#phase.t !== "ready") return;
     this.#isAsking = true;
     this.#phase.feed.requestProgress();
+    this.#askAgain ??= this.#options.clock.setTimer(askAgainMs, () => {
+      this.#askAgain = undefined;
+      if (this.#waiters.length === 0) return;
+      this.#isAsking = false;
+      this.#ask();
+    });
   }
 
   #settleCovered(): void {
