@@ -15,7 +15,9 @@ export interface ScopedPlans {
 export class ReadScopes {
   readonly #watches: WatchService;
   readonly #toRequest: (payload: Buffer) => Uint8Array | undefined;
-  readonly #scopes = new Map<string, ScopedPlans>();
+  /** Without and with `hasleader`, by credential. */
+  readonly #plain = new Map<string | undefined, ScopedPlans>();
+  readonly #demanding = new Map<string | undefined, ScopedPlans>();
   readonly #nobody: ScopedPlans;
 
   constructor(watches: WatchService, toRequest: (payload: Buffer) => Uint8Array | undefined) {
@@ -26,14 +28,14 @@ export class ReadScopes {
 
   of(credential: string | undefined, hasLeader: boolean): ScopedPlans {
     if (credential === undefined && !hasLeader) return this.#nobody;
-    const id = `${hasLeader ? "l" : "-"}${credential === undefined ? "" : `=${credential}`}`;
-    let scope = this.#scopes.get(id);
+    const scopes = hasLeader ? this.#demanding : this.#plain;
+    let scope = scopes.get(credential);
     if (scope === undefined) {
       scope = this.#create(credential, hasLeader);
-      this.#scopes.set(id, scope);
-      if (this.#scopes.size > maxScopes) {
-        const [oldest] = this.#scopes.keys();
-        if (oldest !== undefined) this.#scopes.delete(oldest);
+      scopes.set(credential, scope);
+      if (scopes.size > maxScopes) {
+        const [oldest] = scopes.keys();
+        scopes.delete(oldest);
       }
     }
     return scope;

@@ -1,7 +1,7 @@
 import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { CertificateUsers, type TokenNames } from "@etcd-edge/identity";
-import { findRpc, type Rpc, readResponseHeader } from "@etcd-edge/proto";
+import { findRpc, peekHeaderRevision, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue, type RawMetadata } from "@etcd-edge/transport";
 import { identityOfCredential, type WatchIdentity, type WatchService } from "@etcd-edge/watching";
@@ -181,8 +181,7 @@ function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): C
   const observe =
     reads === undefined || floors !== undefined || ordered !== true || rpc.kind !== "unary"
       ? undefined
-      : (answer: Uint8Array) =>
-          reads.raiseFloor(data, credentials.credential, readResponseHeader(answer).revision);
+      : (answer: Uint8Array) => reads.raiseFloor(data, credentials.credential, peekHeaderRevision(answer));
   const relay = (record: CallRecord): ClientsSink =>
     new SingleRequestCall(context, {
       rpc,

@@ -80,6 +80,8 @@ export class HeldRange implements LocalSource {
   #pausedUntil = 0;
   #failures = 0;
   #usedAt: number;
+  /** Since somebody last looked at `usedAt`: the time is not asked for every read. */
+  #isUsed = false;
   #rate = { since: 0, bytes: 0 };
   #head: { readonly revision: bigint; readonly of: HeaderView; readonly bytes: Uint8Array } | undefined =
     undefined;
@@ -114,6 +116,10 @@ export class HeldRange implements LocalSource {
 
   /** When it was last read, of the clock. */
   get usedAt(): number {
+    if (this.#isUsed) {
+      this.#isUsed = false;
+      this.#usedAt = this.#options.clock.nowMs();
+    }
     return this.#usedAt;
   }
 
@@ -168,7 +174,7 @@ export class HeldRange implements LocalSource {
 
   /** It is being read. */
   touch(): void {
-    this.#usedAt = this.#options.clock.nowMs();
+    this.#isUsed = true;
   }
 
   /** The answer to a query of keys in here; only while it is ready. */

@@ -26,6 +26,8 @@ export interface RangePlan {
   readonly timeless: string;
   /** The same request, of a quorum. */
   readonly quorumRequest: Uint8Array;
+  /** That as letters. */
+  readonly quorumKey: string;
   // What is remembered between reads:
   heat: Heat | undefined;
   groupHeat: Heat | undefined;
@@ -53,6 +55,7 @@ export function createRangePlan(payload: Uint8Array, request: Uint8Array): Range
     const shape = readRangeShape(request);
     if (query === undefined || !shape.isKnown) return undefined;
     const sent = request === payload ? own : new Uint8Array(request);
+    const quorumRequest = query.isSerializable ? withoutSerializable(sent) : sent;
     const range = query.key.length === 0 ? undefined : toKeyRange(query);
     return {
       query,
@@ -61,7 +64,8 @@ export function createRangePlan(payload: Uint8Array, request: Uint8Array): Range
       range,
       isKeyOrdered: range !== undefined && isKeyOrdered(query),
       timeless: toLatin1(withoutTime(own)),
-      quorumRequest: query.isSerializable ? withoutSerializable(sent) : sent,
+      quorumRequest,
+      quorumKey: toLatin1(quorumRequest),
       heat: undefined,
       groupHeat: undefined,
       held: undefined,

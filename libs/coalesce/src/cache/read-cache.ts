@@ -204,6 +204,7 @@ export class ReadCache<M> implements Disposable {
   ): () => void {
     return this.#options.reads.read(scope.read, plan.shape, {
       request: plan.quorumRequest,
+      key: plan.quorumKey,
       deadlineMs,
       client,
       local,
