@@ -243,6 +243,8 @@ describe.each(await findEtcdBinaries())("the cache before etcd $version", (binar
 
   it("answers a RangeStream of what is held as a Range of it", async () => {
     await heat(prefix);
+    // On a connection that has seen nothing newer.
+    await using fresh = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
     const before = await metric('etcd_edge_cache_answers_total{source="held"}');
     for (const query of [
       prefix,
@@ -250,7 +252,7 @@ describe.each(await findEtcdBinaries())("the cache before etcd $version", (binar
       { ...prefix, keysOnly: true },
       { ...prefix, countOnly: true },
     ]) {
-      const { messages, outcome } = await other.stream(kv.rangeStream, {
+      const { messages, outcome } = await fresh.stream(kv.rangeStream, {
         ...query,
         serializable: true,
       } as never);
