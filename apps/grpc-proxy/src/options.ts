@@ -1,3 +1,4 @@
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   commonOptions,
@@ -235,18 +236,7 @@ export const options = {
     doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
     since: "edge",
   }),
-  user: stringOption({
-    flag: "user",
-    default: "",
-    doc: "user of etcd that the proxy registers and asks for members as, and that watches are shared under by all clients who may read them; clients' calls carry their own credential",
-    since: "edge",
-  }),
-  passwordFile: stringOption({
-    flag: "password-file",
-    default: "",
-    doc: "file with the password of --user",
-    since: "edge",
-  }),
+  ...identityOptions,
   authJwtKey: stringOption({
     flag: "auth-jwt-key",
     default: "",

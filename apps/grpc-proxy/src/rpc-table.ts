@@ -27,10 +27,10 @@ export interface RpcTreatment {
   readonly shared?: "watch" | "read" | "readStream";
   /** What etcd is given a bounded amount of at once: reads, by their size, or writes. */
   readonly work?: "range" | "write";
-  /** Once it is done, what is below its revision is gone. */
-  readonly compacts?: true;
   /** What its answer gives that is remembered: whose token is whose. */
   readonly gives?: "token";
+  /** Once it is done, what is below its revision is gone. */
+  readonly compacts?: true;
   /** What stands in for it where etcd lacks it. */
   readonly emulated?: "pages";
 }

@@ -1,15 +1,18 @@
 import { setMaxListeners } from "node:events";
 import {
   ChannelBalancer,
-  createStaticSource,
+  createConfiguredSource,
+  type Endpoint,
   endpointAddress,
   isTlsEndpoint,
   isUnixEndpoint,
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
+  type ClientTls,
   ConfigError,
   createAdminRoutes,
   createMetrics,
@@ -23,21 +26,33 @@ import {
   systemClock,
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
-import type { EventOptions } from "./events/serve-events.ts";
+import {
+  exposeWatches,
+  findNoTransform,
+  logHubEvent,
+  toWatchOptions,
+  WatchService,
+} from "@etcd-edge/watching";
+import { RateLimiterMemory } from "rate-limiter-flexible";
+import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
-import type { Config } from "./options.ts";
+import { createFindClient } from "./limits/client-key.ts";
+import { createClientLimits } from "./limits/client-limits.ts";
+import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
 import { detectProfile } from "./profile/detect-profile.ts";
 import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
+import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
 import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
 /** A running gateway, and where it listens. */
@@ -61,22 +76,36 @@ const maxStreamConnections = 8;
 export async function startHttpGateway(config: Config, { logger }: AppContext): Promise<HttpGateway> {
   await using undo = new AsyncDisposableStack();
 
-  const parsed = parseEndpoints(config.endpoints);
-  if (parsed.errors.length > 0) throw new ConfigError(parsed.errors.join("\n"));
-  if (parsed.endpoints.length === 0) throw new ConfigError("no endpoints found");
-  const { endpoints } = parsed;
+  const given = parseEndpoints(config.endpoints);
+  if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
+  // Where endpoints are discovered the list is a fallback only if somebody wrote it: the default is nobody's choice.
+  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0;
+  const isListUsed = !isDiscovered || config.endpoints !== options.endpoints.default;
+  if (!isDiscovered && given.endpoints.length === 0) throw new ConfigError("no endpoints found");
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
+  const findClient = createFindClient(config.trustedProxies);
+  const serviceUser = readServiceUser(config);
   const clientTls = loadClientTls(config, logger);
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
+  if (serverTls === undefined && config.clientCrlFile !== "")
+    logger.warn("--client-crl-file has no effect without TLS");
 
   const report = (error: unknown): void => logger.error("call failed", { error });
   const metrics = createMetrics("http-gateway");
   const readiness = createReadiness();
   const counters = createCounters();
   exposeTransportCounters(metrics, counters);
-  const source = undo.use(createStaticSource(endpoints));
-  const balancer = undo.use(
+  const source = undo.use(
+    await createConfiguredSource({
+      ...config,
+      endpoints: isListUsed ? given.endpoints : [],
+      discoveryUrls: config.discoveryUrl,
+      ca: clientTls?.current().ca,
+      logger,
+    }),
+  );
+  const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
       createChannel: (endpoint, use, onState) =>
@@ -91,18 +120,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         }),
       onTransition: ({ endpoint, from, to }) =>
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
-    }),
-  );
+    });
+  const balancer = undo.use(createBalancer());
   const upstream = createBalancedUpstream(balancer);
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
-  const origins = endpoints
-    .filter((endpoint) => !isUnixEndpoint(endpoint))
-    .map((endpoint) => {
-      const secure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && clientTls !== undefined);
-      return `${secure ? "https" : "http"}://${endpointAddress(endpoint)}`;
-    });
-  const questions = createHttpQuestions(origins, clientTls);
+  const questions = createHttpQuestions(() => toOrigins(source.current().endpoints, clientTls), clientTls);
   const askVersion = (): Promise<string | undefined> => askEtcdVersion(upstream);
   const detected = new DetectedProfile({
     detect: () => detectProfile({ askDoor: questions.post, askVersion }),
@@ -111,14 +134,54 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   });
   const profile = chooseProfile(config.jsonProfile, detected);
 
+  // Our own identity never shares a connection with clients (rule 8).
+  const service =
+    serviceUser &&
+    undo.use(
+      new ServiceIdentity({
+        balancer: undo.use(createBalancer()),
+        token: new ServiceToken(serviceUser),
+        clock: systemClock,
+        onAuthChanged: () => watches.forgetPermissions(),
+      }),
+    );
+  const watches: WatchService = undo.use(
+    new WatchService({
+      balancer,
+      findTransform: findNoTransform,
+      clock: systemClock,
+      names: new TokenNames(),
+      ...(service && { service }),
+      ...toWatchOptions(config),
+      onEvent: (event) => logHubEvent(event, logger),
+    }),
+  );
+  balancer.onRepinned(() => watches.repin());
+  exposeWatches(metrics, watches);
+  const doorMetrics = createDoorMetrics(metrics);
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
   const messageBytes = config.maxRequestBytes + grpcOverheadBytes;
-  const door: EventOptions = {
+  const door: DoorOptions = {
     clock: systemClock,
+    pageSizes: new PageSizes(targetPageBytes),
+    limits: createClientLimits({
+      findClient,
+      createRateLimiter: ({ keyPrefix, points, durationSeconds: duration }) =>
+        new RateLimiterMemory({ keyPrefix, points, duration }),
+      requestsPerSecond: config.rateLimit,
+      burst: config.rateLimitBurst,
+      maxStreams: config.maxStreamsPerClient,
+      onRefused: doorMetrics.refused,
+      onStoreFailed: (error) => logger.warn("the store of the rate limits failed", { error }),
+    }),
+    jsonLimits: { maxDepth: config.maxJsonDepth, maxValues: config.maxJsonValues },
+    bodyTimeoutMs: config.requestBodyTimeout,
+    writeTimeoutMs: config.writeTimeout,
     heartbeatMs: config.eventsHeartbeatInterval,
     upstream,
+    openWatch: createOpenWatch(watches),
     profile,
     maxBodyBytes: Math.ceil((messageBytes * 4) / 3) + jsonOverheadBytes,
     forwardAllHeaders: config.forwardHeaders,
@@ -129,10 +192,10 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     ...door,
     pingIntervalMs: config.websocketPingInterval,
   });
-  const doorMetrics = createDoorMetrics(metrics, () => webSockets.size);
+  doorMetrics.countWebSockets(() => webSockets.size);
   const admin = createAdminRoutes({ metrics, readiness });
   const version = (): Promise<string | undefined> => versionBody({ questions, askVersion });
-  const pages = await createPages({ upstream, profile, version, admin, report });
+  const pages = await createPages({ upstream, profile, version, admin, report, hasDocs: config.docs });
 
   if (config.metricsAddr !== "") {
     const adminServer = await startAdminServer({
@@ -160,6 +223,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       webSockets,
       pages,
       metrics: doorMetrics,
+      connections: {
+        maxConnections: config.maxConnections,
+        headerTimeoutMs: config.requestHeaderTimeout,
+        writeTimeoutMs: config.writeTimeout,
+      },
     }),
   );
   // So that the first request need not wait for it.
@@ -172,12 +240,23 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     drain: async (deadline) => {
       readiness.startDraining();
       const closed = server.closeGently();
+      watches.drain();
       draining.abort();
       webSockets.close();
       await Promise.race([closed, aborted(deadline)]);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Where the HTTP side of endpoints is to be asked. */
+function toOrigins(endpoints: readonly Endpoint[], tls: ClientTls | undefined): string[] {
+  return endpoints
+    .filter((endpoint) => !isUnixEndpoint(endpoint))
+    .map((endpoint) => {
+      const secure = isTlsEndpoint(endpoint) || (endpoint.scheme === "any" && tls !== undefined);
+      return `${secure ? "https" : "http"}://${endpointAddress(endpoint)}`;
+    });
 }
 
 function chooseProfile(name: string, detected: DetectedProfile): () => Promise<JsonProfile> {

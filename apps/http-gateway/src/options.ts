@@ -1,3 +1,4 @@
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   commonOptions,
@@ -10,38 +11,36 @@ import {
   stringsOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
+import { watchOptions } from "@etcd-edge/watching";
+import { limitOptions, positive } from "./limits/limit-options.ts";
+import { sourceOptions } from "./upstream/source-options.ts";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
 
 /** The flags of `http-gateway start`. Where etcd has the same flag on its server, name and default are etcd's. */
 export const options: {
-  readonly metricsAddr: OptionSpec<"string">;
-  readonly logLevel: OptionSpec<"string">;
-  readonly shutdownGracePeriod: OptionSpec<"duration">;
-  readonly endpoints: OptionSpec<"strings">;
   readonly listenAddr: OptionSpec<"string">;
   readonly jsonProfile: OptionSpec<"string">;
   readonly cors: OptionSpec<"strings">;
   readonly hostWhitelist: OptionSpec<"strings">;
   readonly maxRequestBytes: OptionSpec<"int">;
+  readonly docs: OptionSpec<"bool">;
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
   readonly websocketPingInterval: OptionSpec<"duration">;
-  readonly cert: OptionSpec<"string">;
-  readonly key: OptionSpec<"string">;
-  readonly cacert: OptionSpec<"string">;
-  readonly insecureSkipTlsVerify: OptionSpec<"bool">;
   readonly certFile: OptionSpec<"string">;
   readonly keyFile: OptionSpec<"string">;
   readonly trustedCaFile: OptionSpec<"string">;
-} = {
+  readonly clientCrlFile: OptionSpec<"string">;
+} & typeof commonOptions &
+  typeof sourceOptions &
+  typeof limitOptions &
+  typeof watchOptions &
+  typeof identityOptions &
+  typeof upstreamTlsOptions = {
   ...commonOptions,
-  endpoints: stringsOption({
-    flag: "endpoints",
-    default: ["127.0.0.1:2379"],
-    doc: "comma separated etcd cluster endpoints; etcd itself, or a grpc-proxy or tcp-gateway in front of it",
-    since: "edge",
-  }),
+  ...sourceOptions,
+  ...limitOptions,
   listenAddr: stringOption({
     flag: "listen-addr",
     default: "127.0.0.1:23780",
@@ -75,8 +74,13 @@ export const options: {
     default: 1_572_864,
     doc: "largest request that etcd takes, as on its own command line; longer JSON is refused before it is parsed",
     since: "3.4",
-    check: (value) =>
-      value > 0 ? undefined : 'invalid argument for "--max-request-bytes" flag: must be greater than 0',
+    check: positive("max-request-bytes"),
+  }),
+  docs: boolOption({
+    flag: "docs",
+    default: true,
+    doc: "serve an OpenAPI document at /openapi.json and a page to try it at /docs",
+    since: "edge",
   }),
   forwardHeaders: boolOption({
     flag: "forward-headers",
@@ -89,19 +93,17 @@ export const options: {
     default: 15_000,
     doc: "time between signs of life on a Server-Sent Events stream, with the revision that it has reached",
     since: "edge",
-    check: (value) =>
-      value > 0
-        ? undefined
-        : 'invalid argument for "--events-heartbeat-interval" flag: must be greater than 0',
+    check: positive("events-heartbeat-interval"),
   }),
   websocketPingInterval: durationOption({
     flag: "websocket-ping-interval",
     default: 30_000,
     doc: "time between pings on a WebSocket; a client that answers none until the next is cut",
     since: "edge",
-    check: (value) =>
-      value > 0 ? undefined : 'invalid argument for "--websocket-ping-interval" flag: must be greater than 0',
+    check: positive("websocket-ping-interval"),
   }),
+  ...watchOptions,
+  ...identityOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",
@@ -119,6 +121,12 @@ export const options: {
     flag: "trusted-ca-file",
     default: "",
     doc: "require client certificates that this CA bundle verifies",
+    since: "3.4",
+  }),
+  clientCrlFile: stringOption({
+    flag: "client-crl-file",
+    default: "",
+    doc: "client certificate revocation list file",
     since: "3.4",
   }),
 } satisfies OptionTable;

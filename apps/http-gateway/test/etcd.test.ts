@@ -1,10 +1,10 @@
 import { once } from "node:events";
-import { request } from "node:http";
 import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import type { HttpGateway } from "../src/app.ts";
 import { exchange } from "./support/http-exchange.ts";
+import { LineReader } from "./support/line-reader.ts";
 import { startGateway } from "./support/running-gateway.ts";
 
 const binaries = await findEtcdBinaries();
@@ -22,38 +22,6 @@ async function post(
     text: answer.body,
     json: JSON.parse(answer.body) as Record<string, unknown>,
   };
-}
-
-/** Lines of a streaming answer, as they come. */
-class LineReader {
-  readonly lines: string[] = [];
-  readonly #outgoing;
-
-  constructor(url: string, path: string, body: string) {
-    const { hostname, port } = new URL(url);
-    this.#outgoing = request({ host: hostname, port, path, method: "POST", agent: false });
-    this.#outgoing.on("error", () => {});
-    this.#outgoing.on("response", (response) => {
-      let rest = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => {
-        const parts = (rest + chunk).split("\n");
-        rest = parts.pop() ?? "";
-        this.lines.push(...parts);
-        this.#outgoing.emit("line");
-      });
-      response.on("error", () => {});
-      response.on("close", () => this.#outgoing.emit("line"));
-    });
-    this.#outgoing.end(body);
-  }
-
-  async until(condition: (lines: readonly string[]) => boolean): Promise<void> {
-    while (!condition(this.lines)) await once(this.#outgoing, "line");
-  }
-
-  [Symbol.dispose](): void {
-    this.#outgoing.destroy();
-  }
 }
 
 describe.each(binaries.map((binary) => [binary.version, binary] as const))(

@@ -33,7 +33,7 @@ it("ends a watch with UNAVAILABLE on SIGTERM, and itself with 0", async () => {
       return false;
     },
   );
-  expect((await watch).body).toContain('"message":"gateway is shutting down"');
+  expect((await watch).body).toContain('"message":"etcd-edge: the proxy is shutting down"');
   expect(await program.exited).toBe(0);
   expect(program.output()).toContain('"msg":"drained"');
 });

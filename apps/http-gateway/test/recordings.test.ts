@@ -45,7 +45,7 @@ const handled = (name: string): boolean => name in differs;
 const fromEtcd = /^(?:etcdserver|election|auth):|^"leader" field|^context deadline exceeded$/;
 
 function toMessage(rpc: Rpc, text: string): Uint8Array {
-  return toBinary(rpc.output, decodeV2(rpc.output, parseJson(Buffer.from(text))));
+  return toBinary(rpc.output, decodeV2(rpc.output, parseJson(Buffer.from(text)), "base64"));
 }
 
 interface RecordedError {

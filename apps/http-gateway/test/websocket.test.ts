@@ -156,7 +156,7 @@ describe("credentials of a WebSocket", () => {
     expect(client.socket.protocol).toBe(answered);
     client.socket.send(createText);
     await client.until(1);
-    expect(upstream.calls[0]?.metadata).toEqual(["authorization", "tok.1"]);
+    expect(upstream.calls[0]?.metadata).toEqual(["token", "tok.1"]);
     client.socket.close();
     await client.closed;
   });

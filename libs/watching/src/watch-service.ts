@@ -66,10 +66,10 @@ interface Scope {
   /** What its sessions have in common. */
   readonly context: SessionContext;
   readonly sessions: Map<WatchSession, SessionTraits>;
-  /** Of those who use its feeds and are no sessions. */
-  holders: number;
   readonly book: PermissionBook;
   readonly revocation: Revocation;
+  /** Of those who use its feeds and are no sessions. */
+  holders: number;
 }
 
 /** The feeds of an identity, and what they read of etcd by. */
@@ -186,10 +186,7 @@ export class WatchService implements Disposable {
 
   /** The highest revision that anybody of a scope can have been shown by a watch; 0 where it has none. */
   knownRevision(scope: string): bigint {
-    const own = this.#scopes.get(scope)?.hub.history.known ?? 0n;
-    const shared = this.#shared?.hub.history.known ?? 0n;
-    if (shared > own) return shared;
-    return own;
+    return this.#scopes.get(scope)?.context.desk.known ?? 0n;
   }
 
   /**

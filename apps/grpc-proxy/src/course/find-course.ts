@@ -20,7 +20,7 @@ export function findCourse(
   { credential: token, metadata }: Credentials,
 ): CallCourse | undefined {
   const { balancer, clock, floors, leaseBook, names, reads } = context;
-  const { member, lease, ordered, emulated, compacts, gives } = rpcTable[rpc.path];
+  const { member, lease, ordered, emulated, gives, compacts } = rpcTable[rpc.path];
   const client = call.client.data;
   if (member === "pinned") return createPinnedCourse(balancer, client);
   if (member === "leader") return createLeaderCourse(balancer);

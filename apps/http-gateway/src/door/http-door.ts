@@ -1,24 +1,47 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Rpc } from "@etcd-edge/proto";
-import { type EventOptions, serveEvents, wantsEvents } from "../events/serve-events.ts";
+import { create, type Message, type Rpc, WatchRequestSchema } from "@etcd-edge/proto";
+import type { Clock } from "@etcd-edge/runtime";
+import { readEventQuery } from "../events/event-query.ts";
+import { serveEvents, wantsEvents } from "../events/serve-events.ts";
+import { readCallStyle, wantsProblems } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
+import { connectionOf } from "../http/connection-of.ts";
 import { methodNotAllowed, notFound, type RoutingError } from "../http/error-body.ts";
-import { toFailure } from "../http/failure.ts";
+import { isUnforeseen, toFailure } from "../http/failure.ts";
 import { HttpReply } from "../http/http-reply.ts";
-import { type CallHeaders, toCallHeaders } from "../http/request-metadata.ts";
+import { toCallHeaders } from "../http/request-metadata.ts";
+import { startAnswer } from "../http/start-answer.ts";
 import { BodyTooLargeError, ValueReader } from "../http/value-reader.ts";
+import type { JsonLimits } from "../json/json-scanner.ts";
+import type { ClientLimits } from "../limits/client-limits.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
+import type { PageSizes } from "../range/page-sizes.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { OpenWatch } from "../watch/watch-host.ts";
+import { hasGetForm, readQueryRequest } from "./get-forms.ts";
+import { createJsonRequests, createQueryRequests, type RequestSource } from "./request-source.ts";
 import { findRoute } from "./routes.ts";
-import { serveCall } from "./serve-call.ts";
+import { isWatch, serveCall } from "./serve-call.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
-/** What both forms of the JSON door, HTTP and WebSocket, are made with. */
+/** What all forms of the JSON door, HTTP, events and WebSocket, are made with. */
 export interface DoorOptions {
   readonly upstream: Upstream;
+  readonly openWatch: OpenWatch;
+  readonly clock: Clock;
+  readonly pageSizes: PageSizes;
+  readonly limits: ClientLimits;
+  readonly jsonLimits: JsonLimits;
+  /** Time between two signs of life on streams that have no form in etcd, in milliseconds, where the client has no wish. */
+  readonly heartbeatMs: number;
   /** The profile to speak now. */
   readonly profile: () => Promise<JsonProfile>;
   /** Longest JSON value of a body, in bytes. */
   readonly maxBodyBytes: number;
+  /** How long the first value of a body may take to come, in milliseconds. */
+  readonly bodyTimeoutMs: number;
+  /** How long a client may take nothing of an answer, in milliseconds. */
+  readonly writeTimeoutMs: number;
   /** See HeaderRules. */
   readonly forwardAllHeaders: boolean;
   /** Aborts when streams are to end because the process will. */
@@ -27,59 +50,127 @@ export interface DoorOptions {
   readonly report: (error: unknown) => void;
 }
 
+/** Where a request goes, from the checks before any routing. */
+export interface RequestTarget {
+  readonly path: string;
+  /** From the question mark on, or nothing. */
+  readonly search: string;
+  readonly baseHeaders: readonly string[];
+}
+
 /** Answers one HTTP request under `/v3/`. Resolves when the answer was handed to the socket or the client has gone. */
 export async function serveHttp(
-  options: EventOptions,
+  door: DoorOptions,
   request: IncomingMessage,
   response: ServerResponse,
-  where: { readonly path: string; readonly search: string; readonly baseHeaders: readonly string[] },
+  target: RequestTarget,
 ): Promise<void> {
-  const rpc = findRoute(where.path);
-  if (rpc?.path === "/etcdserverpb.Watch/Watch" && wantsEvents(request)) {
-    return await serveEvents(options, request, response, where);
+  const rpc = findRoute(target.path);
+  const profile = await door.profile();
+  const method = methodOf(request);
+  const isEvents = rpc !== undefined && isWatch(rpc) && wantsEvents(request);
+  const form = rpc === undefined ? undefined : formOf(rpc, method, target.search);
+  if (rpc === undefined || (form === undefined && !isEvents)) {
+    const error = rpc === undefined ? notFound(profile) : methodNotAllowed(profile);
+    return answerRouting(response, target.baseHeaders, error);
   }
-  const profile = await options.profile();
-  if (rpc === undefined) return answerRouting(response, where.baseHeaders, notFound(profile));
-  if (methodOf(request) !== "POST")
-    return answerRouting(response, where.baseHeaders, methodNotAllowed(profile));
+  // Streams say by themselves what caches may do.
+  const isRead = form === "query" && rpc.kind === "unary";
+  const baseHeaders = isRead ? [...target.baseHeaders, ...uncached] : target.baseHeaders;
   const reply = new HttpReply({
     response,
     profile,
-    baseHeaders: where.baseHeaders,
+    baseHeaders,
     wantsTrailers: /\btrailers\b/i.test(String(request.headers["te"] ?? "")),
+    problems: wantsProblems(request.headers),
+    writeTimeoutMs: door.writeTimeoutMs,
   });
-  let headers: CallHeaders;
+  let release: (() => void) | undefined;
   try {
-    headers = toCallHeaders(request.rawHeaders, {
-      forwardAll: options.forwardAllHeaders,
-      peerAddress: request.socket.remoteAddress,
-    });
-    refuseLongBody(rpc, request, options.maxBodyBytes);
+    await door.limits.admit(request);
+    if (rpc.kind !== "unary") release = door.limits.openStream(request);
+    if (isEvents) await serveEvents(door, { request, response, search: target.search, baseHeaders });
+    else await serveDoorCall({ door, request, response, rpc, profile, reply, search: target.search, form });
   } catch (error) {
-    return reply.fail(toFailure(error), "unary");
+    if (isUnforeseen(error)) door.report(error);
+    if (!response.destroyed) reply.fail(toFailure(error), "unary");
+  } finally {
+    release?.();
   }
-  const gone = new AbortController();
-  const chunks = new ChunkQueue(request);
-  request.on("data", (chunk: Buffer) => chunks.push(chunk));
-  request.on("end", () => chunks.finish());
-  request.on("error", () => chunks.abandon());
-  response.on("close", () => {
-    chunks.abandon();
-    if (!response.writableFinished) gone.abort();
-  });
-  await serveCall({
-    rpc,
-    profile,
-    values: new ValueReader(chunks, options.maxBodyBytes),
-    headers,
-    reply,
-    upstream: options.upstream,
-    signal: gone.signal,
-    draining: options.draining,
-    report: options.report,
-  });
   // What stands behind the value that was answered is of no use to anybody.
   if (!request.readableEnded) request.resume();
+}
+
+/** A read by GET is as fresh as one by POST: no cache is to keep it. */
+const uncached = ["Cache-Control", "no-store"];
+
+/** `json`: as etcd has it. `query`: by GET, with what is asked in the query. */
+type CallForm = "json" | "query";
+
+function formOf(rpc: Rpc, method: string, search: string): CallForm | undefined {
+  if (method === "POST") return "json";
+  if (method !== "GET") return undefined;
+  return (isWatch(rpc) && search.length > 1) || hasGetForm(rpc, search) ? "query" : undefined;
+}
+
+async function serveDoorCall(call: {
+  readonly door: DoorOptions;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly rpc: Rpc;
+  readonly profile: JsonProfile;
+  readonly reply: HttpReply;
+  readonly search: string;
+  readonly form: CallForm | undefined;
+}): Promise<void> {
+  const { door, request, response, rpc, profile, search } = call;
+  const style = readCallStyle(request.headers, search);
+  const headers = toCallHeaders(request.rawHeaders, {
+    forwardAll: door.forwardAllHeaders,
+    peerAddress: request.socket.remoteAddress,
+  });
+  const isQuery = call.form === "query";
+  if (!isQuery) refuseLongBody(rpc, request, door.maxBodyBytes);
+  const gone = new AbortController();
+  const chunks = new ChunkQueue(request);
+  response.on("close", () => {
+    chunks.abandon();
+    // Nothing is under way behind a whole answer; and of HTTP/2 there is no telling whether it was one.
+    gone.abort();
+  });
+  let requests: RequestSource;
+  if (isQuery) {
+    requests = createQueryRequests(rpc, profile, readQuery(rpc, search));
+  } else {
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => chunks.finish());
+    request.on("error", () => chunks.abandon());
+    const values = new ValueReader(chunks, door.maxBodyBytes, door.jsonLimits);
+    requests = withTimeLimit(createJsonRequests(rpc, values, { profile, style }), {
+      clock: door.clock,
+      timeoutMs: door.bodyTimeoutMs,
+      giveUp: (error) => chunks.fail(error),
+    });
+  }
+  await serveCall({
+    door,
+    rpc,
+    profile,
+    requests,
+    headers,
+    // What has no form in etcd need not be silent as long as etcd is.
+    style: isQuery ? { ...style, heartbeatMs: style.heartbeatMs ?? door.heartbeatMs } : style,
+    reply: call.reply,
+    connection: connectionOf(request),
+    signal: gone.signal,
+  });
+}
+
+function readQuery(rpc: Rpc, search: string): readonly Message[] {
+  if (!isWatch(rpc)) return [readQueryRequest(rpc, search)];
+  return readEventQuery(search, undefined).watches.map((value) =>
+    create(WatchRequestSchema, { requestUnion: { case: "createRequest", value } }),
+  );
 }
 
 /** A form may name another method, as grpc-gateway lets it; all it can come to is a refusal. */
@@ -100,7 +191,7 @@ function refuseLongBody(rpc: Rpc, request: IncomingMessage, maxBodyBytes: number
 
 function answerRouting(response: ServerResponse, baseHeaders: readonly string[], error: RoutingError): void {
   const nosniff = error.contentType.startsWith("text/") ? ["X-Content-Type-Options", "nosniff"] : [];
-  response.writeHead(error.status, [
+  startAnswer(response, error.status, [
     ...baseHeaders,
     "Content-Type",
     error.contentType,

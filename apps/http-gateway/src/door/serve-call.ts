@@ -1,43 +1,40 @@
 import {
-  create,
   fromBinary,
   GrpcStatus,
   isMessage,
   type Message,
+  RangeRequestSchema,
   type Rpc,
-  toBinary,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
+import type { CallStyle } from "../http/call-style.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
-import type { ValueReader } from "../http/value-reader.ts";
 import { encodeJson } from "../json/encode.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
-import type { JsonDocument } from "../json/json-node.ts";
-import { decodeInput, frameQuote, type JsonProfile, unaryQuote } from "../profile/json-profile.ts";
-import {
-  type Upstream,
-  type UpstreamCall,
-  UpstreamError,
-  type UpstreamStream,
-} from "../upstream/upstream.ts";
-import { refuse } from "./refusals.ts";
+import { frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
+import { RangePages } from "../range/range-pages.ts";
+import { serveRange } from "../range/serve-range.ts";
+import { type UpstreamCall, UpstreamError, type UpstreamStream } from "../upstream/upstream.ts";
+import { serveWatch } from "../watch/serve-watch.ts";
+import type { DoorOptions } from "./http-door.ts";
 import type { Reply } from "./reply.ts";
+import { emptyRequest, type Request, type RequestSource } from "./request-source.ts";
 
 /** One call of the JSON door, over whatever it came. */
 export interface DoorCall {
+  /** What all calls have in common. */
+  readonly door: Pick<DoorOptions, "upstream" | "openWatch" | "clock" | "pageSizes" | "draining" | "report">;
   readonly rpc: Rpc;
   readonly profile: JsonProfile;
-  readonly values: ValueReader;
+  readonly requests: RequestSource;
   readonly headers: CallHeaders;
+  readonly style: CallStyle;
   readonly reply: Reply;
-  readonly upstream: Upstream;
+  /** Lives as long as the client's connection. */
+  readonly connection: object;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
-  /** Aborts when streams are to end with UNAVAILABLE: this process will. */
-  readonly draining: AbortSignal;
-  /** Takes errors that the client is told nothing of. */
-  readonly report: (error: unknown) => void;
 }
 
 /** Runs a call to its end and answers it, unless its client has gone. Never throws. */
@@ -72,15 +69,30 @@ const deadlineExceeded: Failure = {
 };
 
 async function serveUnary(call: DoorCall): Promise<void> {
-  const { bytes } = toRequest(call, await call.values.next());
-  const answer = await call.upstream.unary(toUpstreamCall(call), bytes);
+  const { bytes, message } = (await call.requests.next()) ?? emptyRequest(call.rpc);
+  const pages = isMessage(message, RangeRequestSchema)
+    ? RangePages.of(message, call.door.pageSizes)
+    : undefined;
+  if (pages !== undefined) {
+    const style = unaryStyle(call.profile, call.style.bytes);
+    const { reply, door } = call;
+    return await serveRange(
+      { upstream: door.upstream, reply, style, upstreamCall: toUpstreamCalls(call) },
+      pages,
+    );
+  }
+  const answer = await call.door.upstream.unary(toUpstreamCall(call), bytes);
   const { output } = call.rpc;
-  const text = encodeJson(output, fromBinary(output, answer.message), unaryQuote(call.profile));
+  const text = encodeJson(
+    output,
+    fromBinary(output, answer.message),
+    unaryStyle(call.profile, call.style.bytes),
+  );
   call.reply.unary(text, answer.headers);
 }
 
 async function serveServerStream(call: DoorCall): Promise<void> {
-  const { bytes } = toRequest(call, await call.values.next());
+  const { bytes } = (await call.requests.next()) ?? emptyRequest(call.rpc);
   await runStream(call, async (stream) => {
     await stream.send(bytes);
     stream.halfClose();
@@ -91,25 +103,45 @@ async function serveServerStream(call: DoorCall): Promise<void> {
  * Watch and lease keep-alive. Each JSON value of the body becomes a message, in its own time; answers are sent while
  * the body is still open.
  *
- * The end of a watch's body is not passed on: etcd goes on then and its grpc-proxy does not, so it would only ever do
- * harm. A watch body that ends without a create request is refused, where etcd leaves the client waiting without
- * a status line.
+ * The end of a watch's body ends nothing. A watch body that ends without a create request is refused, where etcd leaves
+ * the client waiting without a status line.
  */
 async function serveBidi(call: DoorCall): Promise<void> {
   let first: Request | undefined;
   try {
-    const document = await call.values.next();
-    if (document !== undefined) first = toRequest(call, document);
-    else if (isWatch(call.rpc)) throw noCreateRequest();
+    first = await call.requests.next();
+    if (first === undefined && isWatch(call.rpc)) throw noCreateRequest();
   } catch (error) {
     if (call.profile.generation === "v2" || !(error instanceof JsonInputError))
       return fail(call, error, "stream");
     // The first generation answers a bad first value as UNKNOWN, in the shape of a unary call.
-    const { message } = error;
-    return fail(call, new UpstreamError({ status: GrpcStatus.UNKNOWN, message, origin: "local" }), "unary");
+    const failure = { ...toFailure(error), status: GrpcStatus.UNKNOWN };
+    return fail(call, new UpstreamError(failure), "unary");
   }
   const opening = first;
-  await runStream(call, (stream) => pumpInput(call, stream, opening));
+  if (!isWatch(call.rpc)) return await runStream(call, (stream) => pumpInput(call, stream, opening));
+  try {
+    const { openWatch, clock } = call.door;
+    await serveWatch({ ...call, openWatch, clock }, (send) => pumpWatch(call, send, opening));
+  } catch (error) {
+    fail(call, error, "stream");
+  }
+}
+
+/** Hands on the first value and whatever follows. Settles at the end of the body. */
+async function pumpWatch(
+  call: DoorCall,
+  send: (request: Uint8Array) => void,
+  first: Request | undefined,
+): Promise<void> {
+  let created = false;
+  let request = first;
+  while (request !== undefined) {
+    created ||= createsWatch(request.message);
+    send(request.bytes);
+    request = await call.requests.next();
+  }
+  if (!created) throw noCreateRequest();
 }
 
 /**
@@ -117,38 +149,34 @@ async function serveBidi(call: DoorCall): Promise<void> {
  * input, the drain) is what the client is told.
  */
 async function runStream(call: DoorCall, feed: (stream: UpstreamStream) => Promise<void>): Promise<void> {
-  const stream = await call.upstream.open(toUpstreamCall(call));
+  const stream = await call.door.upstream.open(toUpstreamCall(call));
   let ending: { readonly cause: unknown } | undefined;
   const endWith = (cause: unknown): void => {
     ending ??= { cause };
     stream.cancel();
   };
   const onDrain = (): void => endWith(goingAway());
-  call.draining.addEventListener("abort", onDrain, { once: true });
-  if (call.draining.aborted) onDrain();
+  call.door.draining.addEventListener("abort", onDrain, { once: true });
+  if (call.door.draining.aborted) onDrain();
   feed(stream).catch(endWith);
   try {
     await relayFrames(call, stream);
   } catch (error) {
     fail(call, ending === undefined ? error : ending.cause, "stream");
   } finally {
-    call.draining.removeEventListener("abort", onDrain);
+    call.door.draining.removeEventListener("abort", onDrain);
     stream.cancel();
   }
 }
 
-/** Sends the first value and whatever follows. Settles at the end of the body. */
+/** Sends the first value and whatever follows, and the end of the body behind it. */
 async function pumpInput(call: DoorCall, stream: UpstreamStream, first: Request | undefined): Promise<void> {
-  let created = false;
   let request = first;
   while (request !== undefined) {
-    created ||= createsWatch(request.message);
     await stream.send(request.bytes);
-    const document = await call.values.next();
-    request = document === undefined ? undefined : toRequest(call, document);
+    request = await call.requests.next();
   }
-  if (!isWatch(call.rpc)) stream.halfClose();
-  else if (!created) throw noCreateRequest();
+  stream.halfClose();
 }
 
 async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void> {
@@ -156,22 +184,10 @@ async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void
   for (;;) {
     const message = await stream.receive();
     if (message === undefined) return call.reply.end();
-    const text = `{"result":${encodeJson(output, fromBinary(output, message), frameQuote)}}`;
+    const style = frameStyles[call.style.bytes];
+    const text = `{"result":${encodeJson(output, fromBinary(output, message), style)}}`;
     await call.reply.frame(text, stream.headers);
   }
-}
-
-interface Request {
-  readonly message: Message;
-  readonly bytes: Uint8Array;
-}
-
-function toRequest(call: DoorCall, document: JsonDocument | undefined): Request {
-  const { input } = call.rpc;
-  const message = document === undefined ? create(input) : decodeInput(call.profile, input, document);
-  const refusal = refuse(call.profile, message);
-  if (refusal !== undefined) throw new UpstreamError(refusal);
-  return { message, bytes: toBinary(input, message) };
 }
 
 function toUpstreamCall(call: DoorCall): UpstreamCall {
@@ -179,13 +195,21 @@ function toUpstreamCall(call: DoorCall): UpstreamCall {
   return { rpc: call.rpc, metadata, timeoutMs, signal: call.signal };
 }
 
+/** Calls one after the other that have the time of one. */
+function toUpstreamCalls(call: DoorCall): () => UpstreamCall {
+  const { timeoutMs } = call.headers;
+  if (timeoutMs === undefined) return () => toUpstreamCall(call);
+  const until = call.door.clock.nowMs() + timeoutMs;
+  return () => ({ ...toUpstreamCall(call), timeoutMs: Math.max(1, until - call.door.clock.nowMs()) });
+}
+
 function fail(call: DoorCall, error: unknown, shape: "unary" | "stream"): void {
   if (call.signal.aborted) return;
-  if (isUnforeseen(error)) call.report(error);
+  if (isUnforeseen(error)) call.door.report(error);
   call.reply.fail(toFailure(error), shape);
 }
 
-function isWatch(rpc: Rpc): boolean {
+export function isWatch(rpc: Rpc): boolean {
   return rpc.path === "/etcdserverpb.Watch/Watch";
 }
 

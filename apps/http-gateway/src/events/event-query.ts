@@ -1,10 +1,12 @@
 import {
-  GrpcStatus,
   type MessageInitShape,
   WatchCreateRequest_FilterType,
   type WatchCreateRequestSchema,
 } from "@etcd-edge/proto";
-import { UpstreamError } from "../upstream/upstream.ts";
+import { readFlag, styleParameters } from "../http/call-style.ts";
+import { invalidParameter } from "../http/invalid-parameter.ts";
+import { toPrefixRange } from "../http/key-range.ts";
+import { type QueryPair, splitQuery } from "../http/query.ts";
 
 type WatchCreate = MessageInitShape<typeof WatchCreateRequestSchema>;
 
@@ -15,7 +17,6 @@ export interface EventQuery {
 
 /** More on one connection would be asked for by mistake. */
 const maxRanges = 100;
-const allKeys = Uint8Array.of(0);
 const known: ReadonlySet<string> = new Set([
   "key",
   "prefix",
@@ -34,17 +35,18 @@ const known: ReadonlySet<string> = new Set([
  * @throws UpstreamError INVALID_ARGUMENT, which names the parameter
  */
 export function readEventQuery(search: string, lastEventId: string | undefined): EventQuery {
-  const pairs = splitPairs(search);
+  const pairs = splitQuery(search);
   for (const { name } of pairs)
-    if (!known.has(name)) throw invalid(`unknown parameter ${JSON.stringify(name)}`);
-  const ranges = pairs.flatMap(({ name, value }) => toRange(name, value));
-  if (ranges.length === 0) throw invalid("key or prefix is missing");
+    if (!known.has(name) && !styleParameters.has(name))
+      throw invalidParameter(name, `unknown parameter ${JSON.stringify(name)}`);
+  const ranges = pairs.flatMap(toRange);
+  if (ranges.length === 0) throw invalidParameter("key", "key or prefix is missing");
   if (ranges.length > maxRanges)
-    throw invalid(`key and prefix are given more than ${maxRanges} times in all`);
+    throw invalidParameter("key", `key and prefix are given more than ${maxRanges} times in all`);
   const last = (wanted: string): string | undefined =>
     pairs.findLast(({ name }) => name === wanted)?.value.toString();
   const starts = readStarts(lastEventId ?? last("last_event_id"), last("start_revision"), ranges.length);
-  const prevKv = readFlag("prev_kv", last("prev_kv"));
+  const prevKv = readFlag("prev_kv", last("prev_kv") ?? "false");
   const filters = pairs
     .filter(({ name }) => name === "filters")
     .map(({ value }) => readFilter(value.toString()));
@@ -59,72 +61,36 @@ export function readEventQuery(search: string, lastEventId: string | undefined):
   };
 }
 
-interface Pair {
-  readonly name: string;
-  readonly value: Buffer;
-}
-
-/** Not URLSearchParams, which replaces bytes that are no UTF-8: keys are bytes. */
-function splitPairs(search: string): Pair[] {
-  const text = search.startsWith("?") ? search.slice(1) : search;
-  return text
-    .split("&")
-    .filter((part) => part !== "")
-    .map((part) => {
-      const equals = part.indexOf("=");
-      const name = equals < 0 ? part : part.slice(0, equals);
-      return { name: decode(name).toString(), value: decode(equals < 0 ? "" : part.slice(equals + 1)) };
-    });
-}
-
-function decode(text: string): Buffer {
-  const parts = text.replaceAll("+", " ").split(/%([0-9a-fA-F]{2})/);
-  return Buffer.concat(parts.map((part, i) => (i % 2 === 0 ? Buffer.from(part) : Buffer.from(part, "hex"))));
-}
-
-function toRange(name: string, value: Buffer): { key: Uint8Array; rangeEnd?: Uint8Array }[] {
-  if (name === "key") {
-    if (value.length === 0) throw invalid("key is empty");
-    return [{ key: value }];
-  }
-  if (name !== "prefix") return [];
-  if (value.length === 0) return [{ key: allKeys, rangeEnd: allKeys }];
-  const last = value.findLastIndex((byte) => byte !== 0xff);
-  if (last < 0) return [{ key: value, rangeEnd: allKeys }];
-  const rangeEnd = Buffer.from(value.subarray(0, last + 1));
-  rangeEnd[last] = (rangeEnd[last] ?? 0) + 1;
-  return [{ key: value, rangeEnd }];
+function toRange({ name, value }: QueryPair): { key: Uint8Array; rangeEnd?: Uint8Array }[] {
+  if (name === "prefix") return [toPrefixRange(value)];
+  if (name !== "key") return [];
+  if (value.length === 0) throw invalidParameter("key", "key is empty");
+  return [{ key: value }];
 }
 
 /** A stream goes on one revision after what its client has seen, for each range or for all alike. */
 function readStarts(lastEventId: string | undefined, start: string | undefined, count: number): bigint[] {
   if (lastEventId !== undefined && lastEventId !== "") {
-    const seen = lastEventId.split(",").map((text) => readRevision("Last-Event-ID", text));
+    const seen = lastEventId.split(",").map((text) => readRevision("last_event_id", "Last-Event-ID", text));
     if (seen.length !== 1 && seen.length !== count)
-      throw invalid(`Last-Event-ID has ${seen.length} revisions for ${count} ranges`);
+      throw invalidParameter(
+        "last_event_id",
+        `Last-Event-ID has ${seen.length} revisions for ${count} ranges`,
+      );
     return Array.from({ length: count }, (_, index) => (seen[index] ?? seen[0] ?? 0n) + 1n);
   }
-  const revision = start === undefined ? 0n : readRevision("start_revision", start);
+  const revision = start === undefined ? 0n : readRevision("start_revision", "start_revision", start);
   return Array.from({ length: count }, () => revision);
 }
 
-function readRevision(name: string, text: string): bigint {
-  if (!/^\d{1,18}$/.test(text)) throw invalid(`${name} is no revision: ${JSON.stringify(text)}`);
+function readRevision(parameter: string, name: string, text: string): bigint {
+  if (!/^\d{1,18}$/.test(text))
+    throw invalidParameter(parameter, `${name} is no revision: ${JSON.stringify(text)}`);
   return BigInt(text);
-}
-
-function readFlag(name: string, text: string | undefined): boolean {
-  if (text === undefined || text === "false") return false;
-  if (text === "true" || text === "") return true;
-  throw invalid(`${name} must be true or false`);
 }
 
 function readFilter(text: string): WatchCreateRequest_FilterType {
   if (text === "NOPUT") return WatchCreateRequest_FilterType.NOPUT;
   if (text === "NODELETE") return WatchCreateRequest_FilterType.NODELETE;
-  throw invalid("filters must be NOPUT or NODELETE");
-}
-
-function invalid(message: string): UpstreamError {
-  return new UpstreamError({ status: GrpcStatus.INVALID_ARGUMENT, message, origin: "local" });
+  throw invalidParameter("filters", "filters must be NOPUT or NODELETE");
 }

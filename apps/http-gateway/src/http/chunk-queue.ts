@@ -13,7 +13,7 @@ export interface ChunkFlow {
 export class ChunkQueue {
   readonly #flow: ChunkFlow;
   readonly #waiting: Buffer[] = [];
-  #end: { readonly t: "ended" } | { readonly t: "gone" } | undefined;
+  #end: { readonly t: "ended" } | { readonly t: "failed"; readonly error: Error } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(flow: ChunkFlow) {
@@ -34,13 +34,18 @@ export class ChunkQueue {
 
   /** The peer left before it was done. */
   abandon(): void {
-    this.#end ??= { t: "gone" };
+    this.fail(new ClientGoneError());
+  }
+
+  /** Nobody wants more: who waits gets this error. */
+  fail(error: Error): void {
+    this.#end ??= { t: "failed", error };
     this.#wakeUp();
   }
 
   /**
    * The next chunk, or nothing at the end. One caller at a time.
-   * @throws ClientGoneError when the peer left
+   * @throws ClientGoneError when the peer left, or what `fail` was told
    */
   async next(): Promise<Buffer | undefined> {
     while (this.#waiting.length === 0 && this.#end === undefined) {
@@ -50,7 +55,7 @@ export class ChunkQueue {
       await promise;
     }
     const chunk = this.#waiting.shift();
-    if (chunk === undefined && this.#end?.t === "gone") throw new ClientGoneError();
+    if (chunk === undefined && this.#end?.t === "failed") throw this.#end.error;
     return chunk;
   }
 

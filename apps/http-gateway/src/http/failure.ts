@@ -1,6 +1,6 @@
 import { GrpcStatus } from "@etcd-edge/proto";
 import { JsonInputError } from "../json/json-input-error.ts";
-import { UpstreamError } from "../upstream/upstream.ts";
+import { type RequestPlace, UpstreamError } from "../upstream/upstream.ts";
 import { BodyTooLargeError } from "./value-reader.ts";
 
 /** Why a call is not answered, as the peer is told. */
@@ -11,17 +11,22 @@ export interface Failure {
   /** Server: etcd said so. Local: found here, before or instead of etcd's answer. */
   readonly origin: "server" | "local";
   /** Where HTTP has a better word than the profile's table. */
-  readonly httpStatus?: number;
+  readonly httpStatus?: number | undefined;
+  /** What of the request is wrong, where that is known. */
+  readonly place?: RequestPlace | undefined;
+  /** After how many seconds it may be tried again, where that is known. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /** The failure behind anything that was thrown. What nobody foresaw is INTERNAL, without its text. */
 export function toFailure(error: unknown): Failure {
   if (error instanceof UpstreamError) {
-    const { status, message, origin, httpStatus } = error;
-    return { status, message, origin, ...(httpStatus === undefined ? {} : { httpStatus }) };
+    const { status, message, origin, httpStatus, place, retryAfterSeconds } = error;
+    return { status, message, origin, httpStatus, place, retryAfterSeconds };
   }
   if (error instanceof JsonInputError) {
-    return { status: GrpcStatus.INVALID_ARGUMENT, message: error.message, origin: "local" };
+    const { message, pointer } = error;
+    return { status: GrpcStatus.INVALID_ARGUMENT, message, origin: "local", place: { pointer } };
   }
   if (error instanceof BodyTooLargeError) {
     const { message } = error;

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import { GrpcStatus } from "@etcd-edge/proto";
 import type { Reply } from "../door/reply.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
@@ -7,6 +8,8 @@ import { drained } from "./drained.ts";
 import { failedCallBody, streamErrorBody } from "./error-body.ts";
 import type { Failure } from "./failure.ts";
 import { httpStatusOf } from "./http-status.ts";
+import { problemBody, problemType } from "./problem.ts";
+import { startAnswer } from "./start-answer.ts";
 
 export interface HttpReplyOptions {
   readonly response: ServerResponse;
@@ -15,7 +18,19 @@ export interface HttpReplyOptions {
   readonly baseHeaders: readonly string[];
   /** Whether the request has `TE: trailers`. */
   readonly wantsTrailers: boolean;
+  /** See CallStyle. */
+  readonly problems: boolean;
+  /** Of HTTP/2 a stream that takes nothing of its answer for this long is cut, in milliseconds. */
+  readonly writeTimeoutMs: number;
 }
+
+/** nginx and its like hold back what they may: a stream would come in lumps, or at its end. */
+const streamHeaders: readonly string[] = [
+  "X-Accel-Buffering",
+  "no",
+  "Cache-Control",
+  "no-cache, no-transform",
+];
 
 const trailerName = "Grpc-Trailer-Content-Type";
 
@@ -30,7 +45,7 @@ export class HttpReply implements Reply {
   unary(text: string, headers: Metadata): void {
     const { response, baseHeaders } = this.#options;
     const length = String(Buffer.byteLength(text));
-    response.writeHead(200, [
+    startAnswer(response, 200, [
       ...baseHeaders,
       "Content-Type",
       "application/json",
@@ -38,22 +53,52 @@ export class HttpReply implements Reply {
       "Content-Length",
       length,
     ]);
+    this.#limitWriting();
     response.end(text);
   }
 
-  async frame(text: string, headers: Metadata): Promise<void> {
+  async part(text: string, headers: Metadata): Promise<void> {
     const { response, baseHeaders } = this.#options;
     if (!response.headersSent) {
-      response.writeHead(200, [
+      const contentType = ["Content-Type", "application/json"];
+      const framing = ["Transfer-Encoding", "chunked"];
+      startAnswer(response, 200, [...baseHeaders, ...contentType, ...toResponseHeaders(headers), ...framing]);
+      this.#limitWriting();
+    }
+    if (!response.write(text)) await drained(response);
+  }
+
+  breakOff(): void {
+    // Without the last chunk: nobody takes what came for the whole.
+    this.#options.response.destroy();
+  }
+
+  async frame(text: string, headers: Metadata): Promise<void> {
+    if (!this.line(`${text}\n`, headers)) await drained(this.#options.response);
+  }
+
+  get isIdle(): boolean {
+    return !this.#options.response.writableNeedDrain;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#options.response.on("drain", listener);
+  }
+
+  line(line: Buffer | string, headers: Metadata): boolean {
+    const { response, baseHeaders } = this.#options;
+    if (!response.headersSent) {
+      startAnswer(response, 200, [
         ...baseHeaders,
         "Content-Type",
         "application/json",
         ...toResponseHeaders(headers),
+        ...streamHeaders,
         "Transfer-Encoding",
         "chunked",
       ]);
     }
-    if (!response.write(`${text}\n`)) await drained(response);
+    return response.write(line);
   }
 
   end(): void {
@@ -61,7 +106,7 @@ export class HttpReply implements Reply {
     if (!response.headersSent) {
       // The second generation names a content type only with the first frame.
       const contentType = profile.generation === "v1" ? ["Content-Type", "application/json"] : [];
-      response.writeHead(200, [...baseHeaders, ...contentType, "Transfer-Encoding", "chunked"]);
+      startAnswer(response, 200, [...baseHeaders, ...contentType, "Transfer-Encoding", "chunked"]);
     }
     response.end();
   }
@@ -74,23 +119,34 @@ export class HttpReply implements Reply {
       return;
     }
     const status = failure.httpStatus ?? httpStatusOf(profile, failure.status);
-    const body = failedCallBody(profile, failure, shape);
-    const headers = [...baseHeaders, "Content-Type", "application/json"];
+    const { problems } = this.#options;
+    const body = problems ? problemBody(failure, status) : failedCallBody(profile, failure, shape);
+    const headers = [...baseHeaders, "Content-Type", problems ? problemType : "application/json"];
     if (profile.generation === "v2" && failure.status === GrpcStatus.UNAUTHENTICATED) {
       if (/^[\x20-\x7e]*$/.test(failure.message)) headers.push("Www-Authenticate", failure.message);
     }
     // The rest of a body that was cut off is not read: the connection cannot be used again.
-    if (failure.httpStatus === 413) headers.push("Connection", "close");
+    if (status === 413 || status === 408) headers.push("Connection", "close");
+    if (failure.retryAfterSeconds !== undefined)
+      headers.push("Retry-After", String(failure.retryAfterSeconds));
     if (shape === "unary" && failure.origin === "server" && this.#sendsTrailers()) {
       headers.push("Trailer", trailerName, "Transfer-Encoding", "chunked");
-      response.writeHead(status, headers);
+      startAnswer(response, status, headers);
       response.addTrailers({ [trailerName]: "application/grpc" });
     } else {
       const length = ["Content-Length", String(Buffer.byteLength(body))];
       const framing = shape === "unary" ? length : ["Transfer-Encoding", "chunked"];
-      response.writeHead(status, [...headers, ...framing]);
+      startAnswer(response, status, [...headers, ...framing]);
     }
     response.end(body);
+  }
+
+  /** Connections of HTTP/1.1 are looked after as a whole: see StalledSockets. */
+  #limitWriting(): void {
+    const { response, writeTimeoutMs } = this.#options;
+    if (response.req.httpVersionMajor < 2) return;
+    const { stream } = response as unknown as { stream: ServerHttp2Stream };
+    stream.setTimeout(writeTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
   }
 
   #sendsTrailers(): boolean {

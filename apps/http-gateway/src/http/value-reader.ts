@@ -1,6 +1,6 @@
 import { JsonInputError } from "../json/json-input-error.ts";
 import { type JsonDocument, parseJson } from "../json/json-node.ts";
-import { JsonScanner } from "../json/json-scanner.ts";
+import { type JsonLimits, JsonScanner } from "../json/json-scanner.ts";
 
 /** A JSON value that is longer than the limit. */
 export class BodyTooLargeError extends Error {
@@ -24,12 +24,14 @@ export interface ChunkSource {
 export class ValueReader {
   readonly #source: ChunkSource;
   readonly #maxValueBytes: number;
+  readonly #limits: JsonLimits;
   #bytes: Buffer = Buffer.alloc(0);
   #ended = false;
 
-  constructor(source: ChunkSource, maxValueBytes: number) {
+  constructor(source: ChunkSource, maxValueBytes: number, limits: JsonLimits) {
     this.#source = source;
     this.#maxValueBytes = maxValueBytes;
+    this.#limits = limits;
   }
 
   /**
@@ -38,7 +40,7 @@ export class ValueReader {
    * @throws BodyTooLargeError
    */
   async next(): Promise<JsonDocument | undefined> {
-    const scanner = new JsonScanner();
+    const scanner = new JsonScanner(this.#limits);
     for (;;) {
       const result = this.#ended ? scanner.finish() : scanner.scan(this.#bytes);
       if (result.t === "error") throw new JsonInputError(result.message);

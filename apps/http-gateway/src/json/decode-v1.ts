@@ -8,7 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { decodeBase64 } from "./base64.ts";
 import { goQuote } from "./go-quote.ts";
-import { JsonInputError } from "./json-input-error.ts";
+import { JsonInputError, within } from "./json-input-error.ts";
 import {
   type JsonDocument,
   type JsonMember,
@@ -18,7 +18,9 @@ import {
   stringContent,
 } from "./json-node.ts";
 import { JsonScanner } from "./json-scanner.ts";
+import type { BytesStyle } from "./json-style.ts";
 import { asBag, planOf, setField } from "./message-plan.ts";
+import { readTextBytes } from "./text-bytes.ts";
 
 /** How Go's jsonpb words an unknown enum name: before or from version 1.4 of golang/protobuf. */
 export type EnumWording = "plain" | "quoted";
@@ -33,8 +35,12 @@ export type EnumWording = "plain" | "quoted";
  *
  * @throws JsonInputError with Go's text
  */
-export function decodeV1(desc: DescMessage, document: JsonDocument, wording: EnumWording): Message {
-  return new V1Decoder(document.bytes, wording).message(desc, document.root);
+export function decodeV1(
+  desc: DescMessage,
+  document: JsonDocument,
+  options: { readonly wording: EnumWording; readonly bytes: BytesStyle },
+): Message {
+  return new V1Decoder(document.bytes, options).message(desc, document.root);
 }
 
 const goKinds = {
@@ -48,11 +54,11 @@ const goKinds = {
 
 class V1Decoder {
   readonly #bytes: Buffer;
-  readonly #wording: EnumWording;
+  readonly #options: { readonly wording: EnumWording; readonly bytes: BytesStyle };
 
-  constructor(bytes: Buffer, wording: EnumWording) {
+  constructor(bytes: Buffer, options: { readonly wording: EnumWording; readonly bytes: BytesStyle }) {
     this.#bytes = bytes;
-    this.#wording = wording;
+    this.#options = options;
   }
 
   message(desc: DescMessage, node: JsonNode): Message {
@@ -64,7 +70,11 @@ class V1Decoder {
     for (const field of planOf(desc).fields) {
       const member = members.get(field.jsonName) ?? members.get(field.name);
       if (member === undefined || member.value.t === "null") continue;
-      setField(bag, field, this.#field(field.desc, member.value));
+      try {
+        setField(bag, field, this.#field(field.desc, member.value));
+      } catch (error) {
+        throw within(error, member.name);
+      }
     }
     return message;
   }
@@ -86,19 +96,27 @@ class V1Decoder {
 
   #list(field: DescField & { fieldKind: "list" }, node: JsonNode): unknown[] {
     if (node.t !== "array") throw mismatch(node, "[]json.RawMessage");
-    return node.items.map((item) => {
-      switch (field.listKind) {
-        case "message":
-          if (item.t === "null") throw mismatch(item, goTypeName(field.message.typeName));
-          return this.message(field.message, item);
-        case "enum":
-          return item.t === "null" ? 0 : this.#enum(field.enum, item);
-        case "scalar":
-          return item.t === "null" ? zeroOf(field.scalar) : this.#scalar(field.scalar, item);
-        default:
-          return field satisfies never;
+    return node.items.map((item, index) => {
+      try {
+        return this.#item(field, item);
+      } catch (error) {
+        throw within(error, index);
       }
     });
+  }
+
+  #item(field: DescField & { fieldKind: "list" }, item: JsonNode): unknown {
+    switch (field.listKind) {
+      case "message":
+        if (item.t === "null") throw mismatch(item, goTypeName(field.message.typeName));
+        return this.message(field.message, item);
+      case "enum":
+        return item.t === "null" ? 0 : this.#enum(field.enum, item);
+      case "scalar":
+        return item.t === "null" ? zeroOf(field.scalar) : this.#scalar(field.scalar, item);
+      default:
+        return field satisfies never;
+    }
   }
 
   #enum(desc: DescEnum, node: JsonNode): number {
@@ -108,7 +126,7 @@ class V1Decoder {
     const value = desc.values.find((candidate) => candidate.name === name);
     if (value !== undefined) return value.number;
     throw new JsonInputError(
-      this.#wording === "plain"
+      this.#options.wording === "plain"
         ? `unknown value ${goQuote(name)} for enum ${goTypeName(desc.typeName)}`
         : `unknown value ${goQuote(`"${name}"`)} for enum ${desc.typeName}`,
     );
@@ -136,6 +154,11 @@ class V1Decoder {
   }
 
   #byteString(node: JsonNode): Uint8Array {
+    if (this.#options.bytes === "utf8") {
+      const bytes = readTextBytes(this.#bytes, node);
+      if (bytes === undefined) throw mismatch(node, "[]uint8");
+      return bytes;
+    }
     // encoding/json fills a []byte from an array of numbers, too.
     if (node.t === "array") {
       return Uint8Array.from(node.items, (item) =>
@@ -166,7 +189,7 @@ class V1Decoder {
     }
     const document = parseJson(inner.subarray(result.start, result.end));
     if (document.root.t === "null") return 0n;
-    return new V1Decoder(document.bytes, this.#wording).#integer(document.root, kind);
+    return new V1Decoder(document.bytes, this.#options).#integer(document.root, kind);
   }
 
   #integer(node: JsonNode, kind: IntegerKind): bigint {

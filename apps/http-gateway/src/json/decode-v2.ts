@@ -8,9 +8,11 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { decodeBase64 } from "./base64.ts";
-import { JsonInputError } from "./json-input-error.ts";
-import { type JsonDocument, type JsonNode, rawText, stringContent } from "./json-node.ts";
-import { asBag, planOf, setField } from "./message-plan.ts";
+import { JsonInputError, within } from "./json-input-error.ts";
+import { type JsonDocument, type JsonMember, type JsonNode, rawText, stringContent } from "./json-node.ts";
+import type { BytesStyle } from "./json-style.ts";
+import { asBag, type FieldPlan, planOf, setField } from "./message-plan.ts";
+import { readTextBytes } from "./text-bytes.ts";
 
 /**
  * Reads a message as Go's protojson does with unknown fields passed over (etcd 3.6 and later). Errors point at line
@@ -22,17 +24,19 @@ import { asBag, planOf, setField } from "./message-plan.ts";
  *
  * @throws JsonInputError with protojson's text
  */
-export function decodeV2(desc: DescMessage, document: JsonDocument): Message {
-  const decoder = new V2Decoder(document.bytes);
+export function decodeV2(desc: DescMessage, document: JsonDocument, bytes: BytesStyle): Message {
+  const decoder = new V2Decoder(document.bytes, bytes);
   if (!isUtf8(document.bytes)) decoder.refuseBadUtf8(document.root);
   return decoder.message(desc, document.root);
 }
 
 class V2Decoder {
   readonly #bytes: Buffer;
+  readonly #style: BytesStyle;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, style: BytesStyle) {
     this.#bytes = bytes;
+    this.#style = style;
   }
 
   message(desc: DescMessage, node: JsonNode): Message {
@@ -45,24 +49,31 @@ class V2Decoder {
     for (const member of node.members) {
       const field = plan.byName.get(member.name);
       if (field === undefined) continue;
-      const nameToken = { at: member.nameAt, end: member.nameEnd };
-      if (seenFields.has(field.desc.number)) {
-        throw this.#error(member.nameAt, `duplicate field ${rawText(this.#bytes, nameToken)}`);
-      }
-      seenFields.add(field.desc.number);
-      if (member.value.t === "null") continue;
-      if (field.oneof !== undefined) {
-        if (seenOneofs.has(field.oneof)) {
-          const name = `${desc.typeName}.${field.desc.oneof?.name ?? ""}`;
-          const raw = rawText(this.#bytes, nameToken);
-          throw this.#error(member.nameAt, `error parsing ${raw}, oneof ${name} is already set`);
+      try {
+        if (seenFields.has(field.desc.number)) throw this.#duplicate(member);
+        seenFields.add(field.desc.number);
+        if (member.value.t === "null") continue;
+        if (field.oneof !== undefined) {
+          if (seenOneofs.has(field.oneof)) throw this.#alreadySet(desc, field, member);
+          seenOneofs.add(field.oneof);
         }
-        seenOneofs.add(field.oneof);
+        const value = this.#field(field.desc, member.value);
+        if (value !== undefined) setField(bag, field, value);
+      } catch (error) {
+        throw within(error, member.name);
       }
-      const value = this.#field(field.desc, member.value);
-      if (value !== undefined) setField(bag, field, value);
     }
     return message;
+  }
+
+  #duplicate({ nameAt, nameEnd }: JsonMember): JsonInputError {
+    return this.#error(nameAt, `duplicate field ${rawText(this.#bytes, { at: nameAt, end: nameEnd })}`);
+  }
+
+  #alreadySet(desc: DescMessage, field: FieldPlan, { nameAt, nameEnd }: JsonMember): JsonInputError {
+    const name = `${desc.typeName}.${field.desc.oneof?.name ?? ""}`;
+    const raw = rawText(this.#bytes, { at: nameAt, end: nameEnd });
+    return this.#error(nameAt, `error parsing ${raw}, oneof ${name} is already set`);
   }
 
   /** Throws for the first string that is not UTF-8, in the order of the text. */
@@ -107,19 +118,27 @@ class V2Decoder {
 
   #list(field: DescField & { fieldKind: "list" }, node: JsonNode): unknown[] {
     if (node.t !== "array") throw this.#unexpected(node);
-    const values = node.items.map((item) => {
-      switch (field.listKind) {
-        case "message":
-          return this.message(field.message, item);
-        case "enum":
-          return this.#enum(field, field.enum, item);
-        case "scalar":
-          return this.#scalar(field, field.scalar, item);
-        default:
-          return field satisfies never;
+    const values = node.items.map((item, index) => {
+      try {
+        return this.#item(field, item);
+      } catch (error) {
+        throw within(error, index);
       }
     });
     return values.filter((value) => value !== undefined);
+  }
+
+  #item(field: DescField & { fieldKind: "list" }, item: JsonNode): unknown {
+    switch (field.listKind) {
+      case "message":
+        return this.message(field.message, item);
+      case "enum":
+        return this.#enum(field, field.enum, item);
+      case "scalar":
+        return this.#scalar(field, field.scalar, item);
+      default:
+        return field satisfies never;
+    }
   }
 
   #enum(field: DescField, desc: DescEnum, node: JsonNode): number | undefined {
@@ -155,6 +174,11 @@ class V2Decoder {
   }
 
   #byteString(field: DescField, node: JsonNode): Uint8Array {
+    if (this.#style === "utf8") {
+      const bytes = readTextBytes(this.#bytes, node);
+      if (bytes === undefined) throw this.#invalid("bytes", field, node);
+      return bytes;
+    }
     if (node.t !== "string") throw this.#invalid("bytes", field, node);
     const text = stringContent(this.#bytes, node);
     const alphabet = /[-_]/.test(text) ? "url" : "standard";

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import {
   type DescEnum,
   type DescField,
@@ -5,10 +6,8 @@ import {
   type Message,
   ScalarType,
 } from "@bufbuild/protobuf";
+import { base64Member, type JsonStyle } from "./json-style.ts";
 import { asBag, type FieldPlan, type OneofValue, planOf } from "./message-plan.ts";
-
-/** Writes a JSON string with its quotes. */
-export type QuoteString = (text: string) => string;
 
 /**
  * Writes a message as etcd's JSON door does: names of the schema, fields in the order of declaration, defaults left
@@ -17,28 +16,28 @@ export type QuoteString = (text: string) => string;
  * (protojson in etcd 3.6 and later puts a space behind every comma in some builds and not in others; here there is
  * none.)
  */
-export function encodeJson(desc: DescMessage, message: Message, quote: QuoteString): string {
+export function encodeJson(desc: DescMessage, message: Message, style: JsonStyle): string {
   const bag = asBag(message);
   let out = "";
   for (const field of planOf(desc).fields) {
-    const text = encodeField(field, bag, quote);
+    const text = encodeField(field, bag, style);
     if (text !== undefined) out += `${out === "" ? "" : ","}"${field.name}":${text}`;
   }
   return `{${out}}`;
 }
 
 /** Nothing where the field has its default. */
-function encodeField(plan: FieldPlan, bag: Record<string, unknown>, quote: QuoteString): string | undefined {
+function encodeField(plan: FieldPlan, bag: Record<string, unknown>, style: JsonStyle): string | undefined {
   if (plan.oneof !== undefined) {
     const chosen = bag[plan.oneof] as OneofValue;
-    return chosen.case === plan.property ? encodeSingle(plan.desc, chosen.value, quote) : undefined;
+    return chosen.case === plan.property ? encodeSingle(plan.desc, chosen.value, style) : undefined;
   }
   const value = bag[plan.property];
   if (value === undefined || isDefault(value)) return undefined;
-  if (plan.desc.fieldKind !== "list") return encodeSingle(plan.desc, value, quote);
+  if (plan.desc.fieldKind !== "list") return encodeSingle(plan.desc, value, style);
   const items = value as readonly unknown[];
   let out = "";
-  for (const item of items) out += `${out === "" ? "" : ","}${encodeSingle(plan.desc, item, quote)}`;
+  for (const item of items) out += `${out === "" ? "" : ","}${encodeSingle(plan.desc, item, style)}`;
   return `[${out}]`;
 }
 
@@ -59,14 +58,14 @@ function isDefault(value: unknown): boolean {
 }
 
 /** One value, or one item of a list. */
-function encodeSingle(field: DescField, value: unknown, quote: QuoteString): string {
-  if (field.message !== undefined) return encodeJson(field.message, value as Message, quote);
+function encodeSingle(field: DescField, value: unknown, style: JsonStyle): string {
+  if (field.message !== undefined) return encodeJson(field.message, value as Message, style);
   if (field.enum !== undefined) return encodeEnum(field.enum, value as number);
   switch (field.scalar) {
     case ScalarType.BYTES:
-      return encodeBytes(value as Uint8Array);
+      return encodeBytes(value as Uint8Array, style);
     case ScalarType.STRING:
-      return quote(value as string);
+      return style.quote(value as string);
     case ScalarType.INT64:
     case ScalarType.UINT64:
       return `"${value as bigint}"`;
@@ -80,6 +79,8 @@ function encodeEnum(desc: DescEnum, value: number): string {
   return name === undefined ? String(value) : `"${name}"`;
 }
 
-function encodeBytes(bytes: Uint8Array): string {
-  return `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")}"`;
+function encodeBytes(value: Uint8Array, style: JsonStyle): string {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (style.bytes === "base64") return `"${bytes.toString("base64")}"`;
+  return isUtf8(bytes) ? style.quote(bytes.toString()) : `{"${base64Member}":"${bytes.toString("base64")}"}`;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { JsonScanner, maxJsonDepth, type ScanResult } from "./json-scanner.ts";
+import { defaultJsonLimits, JsonScanner, type ScanResult } from "./json-scanner.ts";
 
 function scan(text: string | Buffer): ScanResult {
   const scanner = new JsonScanner();
@@ -30,7 +30,7 @@ describe("JsonScanner", () => {
     ["1e+x", "invalid character 'x' in exponent of numeric literal"],
     ["1e", "unexpected EOF"],
     ['"abc', "unexpected EOF"],
-    ["[".repeat(maxJsonDepth + 1), "exceeded max depth"],
+    ["[".repeat(defaultJsonLimits.maxDepth + 1), "exceeded max depth"],
   ])("refuses %j as Go does", (text, message) => {
     expect(scan(text)).toEqual({ t: "error", message });
   });

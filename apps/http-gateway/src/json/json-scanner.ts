@@ -1,7 +1,15 @@
 import { goQuoteByte } from "./go-quote.ts";
 
-/** Deepest nesting that is read. Go stops at 10,000; no etcd message needs a tenth of ours. */
-export const maxJsonDepth = 1000;
+/** What a value may be made of: a small body can take much more memory than it is long. */
+export interface JsonLimits {
+  /** Deepest nesting that is read. */
+  readonly maxDepth: number;
+  /** Values in it, of objects, lists and by themselves. */
+  readonly maxValues: number;
+}
+
+/** Go stops at a depth of 10,000; no etcd message needs a tenth of ours. A Txn as large as etcd takes has 128 operations. */
+export const defaultJsonLimits: JsonLimits = { maxDepth: 1_000, maxValues: 100_000 };
 
 /** How a scan ended. Offsets count from the first byte of the buffer that was scanned. */
 export type ScanResult =
@@ -53,6 +61,12 @@ export class JsonScanner {
   #literal = "";
   #literalAt = 0;
   #unicodeLeft = 0;
+  #values = 0;
+  readonly #limits: JsonLimits;
+
+  constructor(limits: JsonLimits = defaultJsonLimits) {
+    this.#limits = limits;
+  }
 
   /** True while nothing but white space was read. */
   get isBlank(): boolean {
@@ -150,8 +164,11 @@ export class JsonScanner {
 
   #beginValue(byte: number): ScanResult | undefined {
     if (this.#start === -1) this.#start = this.#at;
+    if (++this.#values > this.#limits.maxValues) {
+      return { t: "error", message: `more than ${this.#limits.maxValues} values` };
+    }
     if (byte === 0x7b || byte === 0x5b) {
-      if (this.#open.length === maxJsonDepth) return { t: "error", message: "exceeded max depth" };
+      if (this.#open.length >= this.#limits.maxDepth) return { t: "error", message: "exceeded max depth" };
       this.#open.push(byte === 0x7b ? "{" : "[");
       this.#state = byte === 0x7b ? "firstKey" : "firstElement";
     } else if (byte === 0x22) {

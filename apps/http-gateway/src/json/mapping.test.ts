@@ -53,6 +53,8 @@ function anyMessage(desc: DescMessage, depth: number): fc.Arbitrary<Message> {
   });
 }
 
+const plain = { wording: "plain", bytes: "base64" } as const;
+const quoted = { wording: "quoted", bytes: "base64" } as const;
 const types = new Map(rpcs.flatMap((rpc) => [rpc.input, rpc.output]).map((desc) => [desc.typeName, desc]));
 
 describe("JSON of both profiles", () => {
@@ -61,9 +63,11 @@ describe("JSON of both profiles", () => {
       fc.property(anyMessage(desc, 3), (message) => {
         const onTheWire = toBinary(desc, message);
         for (const quote of [quoteJson, quoteJsonForHtml]) {
-          const document = parseJson(Buffer.from(encodeJson(desc, message, quote)));
-          expect(toBinary(desc, decodeV1(desc, document, "plain"))).toEqual(onTheWire);
-          expect(toBinary(desc, decodeV2(desc, document))).toEqual(onTheWire);
+          for (const bytes of ["base64", "utf8"] as const) {
+            const document = parseJson(Buffer.from(encodeJson(desc, message, { quote, bytes })));
+            expect(toBinary(desc, decodeV1(desc, document, { wording: "plain", bytes }))).toEqual(onTheWire);
+            expect(toBinary(desc, decodeV2(desc, document, bytes))).toEqual(onTheWire);
+          }
         }
       }),
       { numRuns: 15 },
@@ -73,8 +77,8 @@ describe("JSON of both profiles", () => {
   it("reads an unset oneof member beside a null and an empty list of enums", () => {
     const json = '{"success":[{"request_put":null,"requestRange":{"key":"Zm9v"}}]}';
     for (const message of [
-      decodeV1(TxnRequestSchema, parseJson(Buffer.from(json)), "quoted"),
-      decodeV2(TxnRequestSchema, parseJson(Buffer.from(json))),
+      decodeV1(TxnRequestSchema, parseJson(Buffer.from(json)), quoted),
+      decodeV2(TxnRequestSchema, parseJson(Buffer.from(json)), "base64"),
     ]) {
       const back = fromBinary(TxnRequestSchema, toBinary(TxnRequestSchema, message as never));
       expect(back.success[0]?.request.case).toBe("requestRange");
@@ -85,28 +89,28 @@ describe("JSON of both profiles", () => {
     const document = parseJson(
       Buffer.from('{"success":[{"request_put":{"key":"Zg=="},"request_range":{}}]}'),
     );
-    const message = decodeV1(TxnRequestSchema, document, "quoted");
+    const message = decodeV1(TxnRequestSchema, document, quoted);
     const back = fromBinary(TxnRequestSchema, toBinary(TxnRequestSchema, message as never));
     expect(back.success[0]?.request.case).toBe("requestPut");
-    expect(() => decodeV2(TxnRequestSchema, document)).toThrow(
+    expect(() => decodeV2(TxnRequestSchema, document, "base64")).toThrow(
       'proto: (line 1:43): error parsing "request_range", oneof etcdserverpb.RequestOp.request is already set',
     );
   });
 
   it("words an unknown enum name as the golang/protobuf of the release does", () => {
     const document = parseJson(Buffer.from('{"filters":["BOGUS"]}'));
-    expect(() => decodeV1(WatchCreateRequestSchema, document, "plain")).toThrow(
+    expect(() => decodeV1(WatchCreateRequestSchema, document, plain)).toThrow(
       'unknown value "BOGUS" for enum etcdserverpb.WatchCreateRequest_FilterType',
     );
-    expect(() => decodeV1(WatchCreateRequestSchema, document, "quoted")).toThrow(
+    expect(() => decodeV1(WatchCreateRequestSchema, document, quoted)).toThrow(
       'unknown value "\\"BOGUS\\"" for enum etcdserverpb.WatchCreateRequest.FilterType',
     );
-    expect(decodeV2(WatchCreateRequestSchema, document)).toEqual(create(WatchCreateRequestSchema));
+    expect(decodeV2(WatchCreateRequestSchema, document, "base64")).toEqual(create(WatchCreateRequestSchema));
   });
 
   it("points at line and column in characters, not bytes", () => {
     const document = parseJson(Buffer.from('{\n "ä": 1, "key": 5}'));
-    expect(() => decodeV2(WatchCreateRequestSchema, document)).toThrow(
+    expect(() => decodeV2(WatchCreateRequestSchema, document, "base64")).toThrow(
       "proto: (line 2:17): invalid value for bytes field key: 5",
     );
   });
@@ -115,7 +119,10 @@ describe("JSON of both profiles", () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 4 }), fc.constantFrom(...types.values()), (text, desc) => {
         const document = parseJson(Buffer.from(text));
-        for (const decode of [() => decodeV1(desc, document, "plain"), () => decodeV2(desc, document)]) {
+        for (const decode of [
+          () => decodeV1(desc, document, plain),
+          () => decodeV2(desc, document, "base64"),
+        ]) {
           try {
             decode();
           } catch (error) {

@@ -3,6 +3,7 @@ import type { HttpHandler } from "@etcd-edge/runtime";
 import { fastify } from "fastify";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { createDocs, type Docs, docsPath, openApiPath } from "./docs.ts";
 import { checkHealth, healthBody } from "./health.ts";
 
 export interface PagesOptions {
@@ -13,6 +14,8 @@ export interface PagesOptions {
   /** `/metrics`, `/livez`, `/readyz` of this process. */
   readonly admin: ReadonlyMap<string, HttpHandler>;
   readonly report: (error: unknown) => void;
+  /** Whether the OpenAPI document and its page are served. */
+  readonly hasDocs: boolean;
 }
 
 /** Answers everything outside `/v3/`. */
@@ -67,5 +70,21 @@ export async function createPages(options: PagesOptions): Promise<Pages> {
     return await reply.code(500).type(plainText).send("Internal server error\n");
   });
   await app.ready();
-  return (request, response) => app.routing(request, response);
+  let docs: Promise<Docs> | undefined;
+  return (request, response) => {
+    if (!options.hasDocs || !isForDocs(request)) return app.routing(request, response);
+    docs ??= createDocs();
+    docs.then(
+      (answer) => answer(request, response),
+      (error: unknown) => {
+        options.report(error);
+        response.destroy();
+      },
+    );
+  };
+}
+
+function isForDocs({ method, url = "" }: IncomingMessage): boolean {
+  const path = url.split("?", 1)[0] ?? "";
+  return method === "GET" && (path === openApiPath || path === docsPath || path.startsWith(`${docsPath}/`));
 }

@@ -1,9 +1,9 @@
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { decodeV1 } from "../json/decode-v1.ts";
 import { decodeV2 } from "../json/decode-v2.ts";
-import type { QuoteString } from "../json/encode.ts";
 import { quoteJson, quoteJsonForHtml } from "../json/go-quote.ts";
 import type { JsonDocument } from "../json/json-node.ts";
+import type { BytesStyle, JsonStyle } from "../json/json-style.ts";
 
 /** Keys of an error body, in their order. */
 export type ErrorShape = "error-message-code" | "error-code-message" | "code-message";
@@ -35,15 +35,29 @@ export const profileV2: JsonProfile = {
 };
 
 /** @throws JsonInputError with the profile's text */
-export function decodeInput(profile: JsonProfile, desc: DescMessage, document: JsonDocument): Message {
-  if (profile.generation === "v2") return decodeV2(desc, document);
-  return decodeV1(desc, document, profile.errorShape === "error-message-code" ? "plain" : "quoted");
+export function decodeInput(
+  profile: JsonProfile,
+  desc: DescMessage,
+  document: JsonDocument,
+  bytes: BytesStyle,
+): Message {
+  if (profile.generation === "v2") return decodeV2(desc, document, bytes);
+  const wording = profile.errorShape === "error-message-code" ? "plain" : "quoted";
+  return decodeV1(desc, document, { wording, bytes });
 }
 
-/** How strings are escaped in the answer of a unary call. */
-export function unaryQuote(profile: JsonProfile): QuoteString {
-  return profile.generation === "v2" ? quoteJson : quoteJsonForHtml;
+/** How the answer of a unary call is written. */
+export function unaryStyle(profile: JsonProfile, bytes: BytesStyle): JsonStyle {
+  return profile.generation === "v2" ? unaryV2[bytes] : frameStyles[bytes];
 }
 
-/** How strings are escaped in frames: the second generation writes them again with Go's `encoding/json`. */
-export const frameQuote: QuoteString = quoteJsonForHtml;
+/** How frames are written: the second generation writes them again with Go's `encoding/json`. */
+export const frameStyles: Readonly<Record<BytesStyle, JsonStyle>> = {
+  base64: { quote: quoteJsonForHtml, bytes: "base64" },
+  utf8: { quote: quoteJsonForHtml, bytes: "utf8" },
+};
+
+const unaryV2: Readonly<Record<BytesStyle, JsonStyle>> = {
+  base64: { quote: quoteJson, bytes: "base64" },
+  utf8: { quote: quoteJson, bytes: "utf8" },
+};

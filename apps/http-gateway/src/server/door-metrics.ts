@@ -7,9 +7,15 @@ export interface DoorMetrics {
   observe(route: string, response: ServerResponse): void;
   /** A request that was refused for its Host header. */
   hostRejected(): void;
+  /** A client met a limit. */
+  refused(reason: "rate" | "streams" | "connections" | "write-timeout"): void;
+  /** Where the number of open WebSockets is read. */
+  countWebSockets(read: () => number): void;
+  /** Where the number of open connections is read. */
+  countConnections(read: () => number): void;
 }
 
-export function createDoorMetrics(metrics: Metrics, webSockets: () => number): DoorMetrics {
+export function createDoorMetrics(metrics: Metrics): DoorMetrics {
   const requests = metrics.counter({
     name: "etcd_edge_http_requests_total",
     help: "Requests of the JSON door by route and HTTP status.",
@@ -23,12 +29,27 @@ export function createDoorMetrics(metrics: Metrics, webSockets: () => number): D
     name: "etcd_edge_http_requests_in_flight",
     help: "Requests of the JSON door that are not answered yet, streams included.",
   });
-  metrics.gauge({
-    name: "etcd_edge_websockets",
-    help: "Open WebSockets.",
-    collect: (gauge) => gauge.set(webSockets()),
+  const refusals = metrics.counter({
+    name: "etcd_edge_http_refusals_total",
+    help: "Clients that met a limit: requests a second, open streams, connections, or an answer that nobody read.",
+    labelNames: ["reason"],
   });
   return {
+    refused: (reason) => refusals.inc({ reason }),
+    countConnections: (read) => {
+      metrics.gauge({
+        name: "etcd_edge_http_connections",
+        help: "Open connections of clients.",
+        collect: (gauge) => gauge.set(read()),
+      });
+    },
+    countWebSockets: (read) => {
+      metrics.gauge({
+        name: "etcd_edge_websockets",
+        help: "Open WebSockets.",
+        collect: (gauge) => gauge.set(read()),
+      });
+    },
     observe: (route, response) => {
       inFlight.inc();
       response.once("close", () => {

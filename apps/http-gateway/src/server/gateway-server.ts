@@ -1,80 +1,89 @@
 import { once } from "node:events";
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ConfigError, formatHostPort, type HostPort, type ServerTls } from "@etcd-edge/runtime";
-import { serveHttp } from "../door/http-door.ts";
+import { type DoorOptions, serveHttp } from "../door/http-door.ts";
 import { findRoute } from "../door/routes.ts";
-import type { EventOptions } from "../events/serve-events.ts";
 import { decide, type FrontRules } from "../front/front.ts";
+import { startAnswer } from "../http/start-answer.ts";
 import type { Pages } from "../pages/pages.ts";
 import type { WebSocketDoor } from "../websocket/websocket-door.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
+import { createListener } from "./listener.ts";
+import { StalledSockets } from "./stalled-sockets.ts";
 
 export interface GatewayServerOptions {
   readonly address: HostPort;
   readonly tls: ServerTls | undefined;
   readonly front: FrontRules;
-  readonly door: EventOptions;
+  readonly door: DoorOptions;
   readonly webSockets: WebSocketDoor;
   readonly pages: Pages;
   readonly metrics: DoorMetrics;
+  readonly connections: ConnectionLimits;
+}
+
+/** Of connections, whatever they carry. Durations in milliseconds. */
+interface ConnectionLimits {
+  /** 0 for any number. */
+  readonly maxConnections: number;
+  readonly headerTimeoutMs: number;
+  /** A client that takes nothing of an answer for this long is cut. */
+  readonly writeTimeoutMs: number;
 }
 
 /** A listening gateway. Disposing cuts whatever is open; twice is fine. */
 export interface GatewayServer extends AsyncDisposable {
   /** With port 0 asked, the port it got. */
   readonly url: string;
+  /** Open connections. */
+  connections(): number;
   /** Takes no more connections; resolves when the last one is gone. */
   closeGently(): Promise<void>;
 }
 
-/**
- * Browsers and proxies keep connections for reuse. Ours outlive theirs (60 s is usual), so that it is never we who close
- * one in the moment a request is under way.
- */
-const keepAliveTimeoutMs = 75_000;
-/** Go takes headers up to 1 MiB; what is above this limit here gets the same 431. */
-const maxHeaderBytes = 64 * 1024;
-
-const serverOptions: ServerOptions = {
-  // A body may be open as long as its watch lives.
-  requestTimeout: 0,
-  headersTimeout: 60_000,
-  keepAliveTimeout: keepAliveTimeoutMs,
-  maxHeaderSize: maxHeaderBytes,
-  // Everything else that asks for an upgrade (curl --http2 does, in the clear) is answered as if it had not.
-  shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === "websocket",
-};
-
 /** @throws ConfigError where the address cannot be bound */
 export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
-  const server: Server =
-    options.tls === undefined ? createServer(serverOptions) : protectedServer(options.tls);
-  let closing = false;
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    // A connection that was busy when we began to close is closed by nobody else.
-    response.once("close", () => {
-      if (closing) setImmediate(() => server.closeIdleConnections());
-    });
-    onRequest(options, request, response);
+  const { metrics, connections } = options;
+  const sockets = new StalledSockets({
+    clock: options.door.clock,
+    timeoutMs: connections.writeTimeoutMs,
+    onCut: () => metrics.refused("write-timeout"),
   });
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    onUpgrade(options, request, socket, head),
+  const open = new Set<Socket>();
+  metrics.countConnections(() => open.size);
+  let closing = false;
+  const { server, closeIdle } = createListener(
+    { tls: options.tls, headerTimeoutMs: connections.headerTimeoutMs },
+    {
+      onConnection: (connection) => {
+        open.add(connection);
+        connection.once("close", () => open.delete(connection));
+      },
+      onSocket: (socket) => sockets.add(socket),
+      onUpgrade: (request, socket, head) => {
+        const release = sockets.openStream(request.socket);
+        socket.once("close", release);
+        onUpgrade(options, request, socket, head);
+      },
+      onRequest: (request, response) => {
+        // A connection that was busy when we began to close is closed by nobody else.
+        response.once("close", () => {
+          if (closing) setImmediate(closeIdle);
+        });
+        onRequest(options, sockets, request, response);
+      },
+    },
   );
+  if (connections.maxConnections > 0) server.maxConnections = connections.maxConnections;
+  server.on("drop", () => metrics.refused("connections"));
   const { host, port } = options.address;
   server.listen(host === "" ? { port } : { host, port });
   try {
     await once(server, "listening");
   } catch (error) {
+    sockets[Symbol.dispose]();
     const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
     const why = taken ? "address already in use" : String(error);
     throw new ConfigError(`listen tcp ${formatHostPort(options.address)}: bind: ${why}`, { cause: error });
@@ -84,30 +93,32 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   const shown = formatHostPort({ host: host === "" ? "127.0.0.1" : host, port: bound.port });
   return {
     url: `${options.tls === undefined ? "http" : "https"}://${shown}`,
+    connections: () => open.size,
     closeGently: async () => {
       closing = true;
       server.close();
+      closeIdle();
       await closed;
     },
     [Symbol.asyncDispose]: async () => {
       server.close();
       options.webSockets.terminate();
-      server.closeAllConnections();
+      for (const connection of open) connection.destroy();
       await closed;
+      sockets[Symbol.dispose]();
     },
   };
 }
 
-function protectedServer(tls: ServerTls): Server {
-  const server = createTlsServer({ ...serverOptions, ...tls.options });
-  tls.protect(server);
-  return server;
-}
-
-function onRequest(options: GatewayServerOptions, request: IncomingMessage, response: ServerResponse): void {
+function onRequest(
+  options: GatewayServerOptions,
+  sockets: StalledSockets,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const decision = decide(options.front, request);
   if (decision.t === "answer") {
-    response.writeHead(decision.status, [...decision.headers]);
+    startAnswer(response, decision.status, decision.headers);
     response.end(decision.body);
     return;
   }
@@ -117,14 +128,23 @@ function onRequest(options: GatewayServerOptions, request: IncomingMessage, resp
     options.pages(request, response);
     return;
   }
+  const rpc = findRoute(path);
   // Paths that are no route share one label: a stranger must not be able to make up metrics.
-  options.metrics.observe(findRoute(path) === undefined ? "unknown" : path, response);
-  serveHttp(options.door, request, response, { path, search, baseHeaders: headers }).catch(
-    (error: unknown) => {
+  options.metrics.observe(rpc === undefined ? "unknown" : path, response);
+  const release =
+    rpc === undefined || rpc.kind === "unary" ? undefined : sockets.openStream(socketOf(request));
+  serveHttp(options.door, request, response, { path, search, baseHeaders: headers })
+    .catch((error: unknown) => {
       options.door.report(error);
       response.destroy();
-    },
-  );
+    })
+    .finally(release);
+}
+
+/** Of HTTP/2 requests `socket` is a stand-in that cannot be told apart from others. */
+function socketOf(request: IncomingMessage): Socket {
+  const { stream } = request as { stream?: { readonly session?: { readonly socket: Socket } } };
+  return stream?.session?.socket ?? request.socket;
 }
 
 function onUpgrade(
@@ -141,10 +161,8 @@ function onUpgrade(
       answerSocket(socket, 403, "This origin may not open WebSockets here, see --cors.\n");
       return;
     }
-    options.webSockets.upgrade(request, socket, head, {
-      path: decision.path,
-      baseHeaders: decision.headers,
-    });
+    const { path, search, headers: baseHeaders } = decision;
+    options.webSockets.upgrade(request, socket, head, { path, search, baseHeaders });
     return;
   }
   if (decision.t === "answer") answerSocket(socket, decision.status, decision.body);

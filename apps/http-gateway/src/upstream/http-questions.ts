@@ -16,10 +16,17 @@ export interface HttpQuestions {
   get(path: string): Promise<DoorAnswer | undefined>;
 }
 
-/** @param origins URLs of the endpoints without a path, e.g. `http://127.0.0.1:2379`; all are asked at once */
-export function createHttpQuestions(origins: readonly string[], tls: ClientTls | undefined): HttpQuestions {
+/**
+ * @param findOrigins URLs of the endpoints of the moment without a path, e.g. `http://127.0.0.1:2379`; all are asked at once
+ */
+export function createHttpQuestions(
+  findOrigins: () => readonly string[],
+  tls: ClientTls | undefined,
+): HttpQuestions {
   const askAll = async (method: string, path: string, body: string): Promise<DoorAnswer | undefined> => {
-    const answers = origins.map(async (origin) => await ask(new URL(path, origin), { method, body, tls }));
+    const answers = findOrigins().map(
+      async (origin) => await ask(new URL(path, origin), { method, body, tls }),
+    );
     try {
       return await Promise.any(answers.map(orThrow));
     } catch {

@@ -16,6 +16,9 @@ export interface UpstreamCall {
   readonly signal: AbortSignal;
 }
 
+/** What of a request is wrong: a place in its JSON (RFC 6901, in a URI fragment), or a parameter of its query. */
+export type RequestPlace = { readonly pointer: string } | { readonly parameter: string };
+
 /** A call that failed, with the status of gRPC. */
 export class UpstreamError extends Error {
   readonly status: number;
@@ -23,12 +26,18 @@ export class UpstreamError extends Error {
   readonly origin: "server" | "local";
   /** An HTTP status that says it better than the one of the gRPC status. */
   readonly httpStatus: number | undefined;
+  /** What of the request is wrong, where that is known. */
+  readonly place: RequestPlace | undefined;
+  /** After how many seconds it may be tried again, where that is known. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(options: {
     status: number;
     message: string;
     origin: "server" | "local";
-    httpStatus?: number;
+    httpStatus?: number | undefined;
+    place?: RequestPlace | undefined;
+    retryAfterSeconds?: number | undefined;
     cause?: unknown;
   }) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -36,6 +45,8 @@ export class UpstreamError extends Error {
     this.status = options.status;
     this.origin = options.origin;
     this.httpStatus = options.httpStatus;
+    this.place = options.place;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 

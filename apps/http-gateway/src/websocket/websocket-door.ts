@@ -2,18 +2,20 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "@etcd-edge/runtime";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
-import type { DoorOptions } from "../door/http-door.ts";
+import type { DoorOptions, RequestTarget } from "../door/http-door.ts";
+import { createJsonRequests } from "../door/request-source.ts";
 import { findRoute } from "../door/routes.ts";
 import { serveCall } from "../door/serve-call.ts";
+import { type CallStyle, readCallStyle } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
 import { notFound } from "../http/error-body.ts";
+import { toFailure } from "../http/failure.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
 import { ValueReader } from "../http/value-reader.ts";
 import { answeredProtocol, credentialOf } from "./credentials.ts";
 import { WebSocketReply } from "./websocket-reply.ts";
 
 export interface WebSocketDoorOptions extends DoorOptions {
-  readonly clock: Clock;
   /** Time between pings; a peer that did not answer the last one is cut. */
   readonly pingIntervalMs: number;
 }
@@ -21,12 +23,7 @@ export interface WebSocketDoorOptions extends DoorOptions {
 /** The JSON door over WebSocket. Whoever made it calls `close` once. */
 export interface WebSocketDoor {
   /** Takes over the socket of an upgrade request under `/v3/`. */
-  upgrade(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    where: { readonly path: string; readonly baseHeaders: readonly string[] },
-  ): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, target: RequestTarget): void;
   /** Open sockets. */
   readonly size: number;
   /** Closes all sockets with 1001 ("going away"); new ones are refused. */
@@ -35,21 +32,37 @@ export interface WebSocketDoor {
   terminate(): void;
 }
 
-export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoor {
+export function createWebSocketDoor(door: WebSocketDoorOptions): WebSocketDoor {
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: options.maxBodyBytes,
+    maxPayload: door.maxBodyBytes,
     handleProtocols: answeredProtocol,
   });
+  const accept = (request: IncomingMessage, socket: Duplex, head: Buffer, target: RequestTarget): void => {
+    let release: () => void;
+    try {
+      release = door.limits.openStream(request);
+    } catch (error) {
+      refuseHandshake(socket, tooMany(error), target.baseHeaders);
+      return;
+    }
+    socket.once("close", release);
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      keepAlive(webSocket, door);
+      serveSocket(door, webSocket, request, target).catch(door.report);
+    });
+  };
   return {
-    upgrade(request, socket, head, where) {
+    upgrade(request, socket, head, target) {
       const problem = handshakeProblem(request);
-      if (problem !== undefined) return refuseHandshake(socket, problem, where.baseHeaders);
-      server.handleUpgrade(request, socket, head, (webSocket) => {
-        keepAlive(webSocket, options);
-        serveSocket(options, webSocket, request, where.path).catch(options.report);
-      });
+      if (problem !== undefined) return refuseHandshake(socket, problem, target.baseHeaders);
+      const admitted = door.limits.admit(request);
+      if (admitted === undefined) return accept(request, socket, head, target);
+      admitted.then(
+        () => accept(request, socket, head, target),
+        (error: unknown) => refuseHandshake(socket, tooMany(error), target.baseHeaders),
+      );
     },
     get size() {
       return server.clients.size;
@@ -65,10 +78,10 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
 }
 
 async function serveSocket(
-  options: WebSocketDoorOptions,
+  door: DoorOptions,
   socket: WebSocket,
   request: IncomingMessage,
-  path: string,
+  target: RequestTarget,
 ): Promise<void> {
   const gone = new AbortController();
   const chunks = new ChunkQueue({ pause: () => socket.pause(), resume: () => socket.resume() });
@@ -78,26 +91,35 @@ async function serveSocket(
     chunks.abandon();
     gone.abort();
   });
-  const profile = await options.profile();
-  const rpc = findRoute(path);
+  const profile = await door.profile();
+  const rpc = findRoute(target.path);
   if (rpc === undefined) {
     socket.send(notFound(profile).body.trimEnd());
     socket.close(1000);
     return;
   }
+  const reply = new WebSocketReply(socket, profile);
+  let style: CallStyle;
+  try {
+    style = readCallStyle(request.headers, target.search);
+  } catch (error) {
+    reply.fail(toFailure(error), "unary");
+    return;
+  }
+  const values = new ValueReader(chunks, door.maxBodyBytes, door.jsonLimits);
   await serveCall({
+    door,
     rpc,
     profile,
-    values: new ValueReader(chunks, options.maxBodyBytes),
+    requests: createJsonRequests(rpc, values, { profile, style }),
     headers: toCallHeaders(toRawHeaders(request), {
-      forwardAll: options.forwardAllHeaders,
+      forwardAll: door.forwardAllHeaders,
       peerAddress: undefined,
     }),
-    reply: new WebSocketReply(socket, profile),
-    upstream: options.upstream,
+    style,
+    reply,
+    connection: socket,
     signal: gone.signal,
-    draining: options.draining,
-    report: options.report,
   });
   // Whatever the client still sends belongs to a call that is over; reading on lets its close frame arrive.
   socket.resume();
@@ -151,6 +173,14 @@ function keepAlive(socket: WebSocket, options: { clock: Clock; pingIntervalMs: n
 interface HandshakeProblem {
   readonly line: string;
   readonly body: string;
+  /** Name, value, name, value. */
+  readonly headers?: readonly string[];
+}
+
+function tooMany(error: unknown): HandshakeProblem {
+  const { message, retryAfterSeconds } = toFailure(error);
+  const headers = retryAfterSeconds === undefined ? [] : ["Retry-After", String(retryAfterSeconds)];
+  return { line: "429 Too Many Requests", body: `${message}\n`, headers };
 }
 
 function handshakeProblem(request: IncomingMessage): HandshakeProblem | undefined {
@@ -169,6 +199,7 @@ function refuseHandshake(socket: Duplex, problem: HandshakeProblem, baseHeaders:
     ...baseHeaders,
     "Content-Type",
     "text/plain; charset=utf-8",
+    ...(problem.headers ?? []),
     "Sec-Websocket-Version",
     "13",
     "X-Content-Type-Options",

@@ -115,12 +115,15 @@ const request: FuzzTarget = {
     const scanned = scanParts(input, input.length);
     if (scanned.t !== "value") return "no value";
     const document = parseJson(Buffer.from(input.subarray(scanned.start, scanned.end)));
-    const outcomes = [profileV1, profileV2].flatMap((profile) =>
+    const ways = [profileV1, profileV2].flatMap((profile) =>
+      (["base64", "utf8"] as const).map((bytes) => ({ profile, bytes })),
+    );
+    const outcomes = ways.flatMap(({ profile, bytes }) =>
       messages.map((desc) => {
         try {
-          const message = decodeInput(profile, desc, document);
+          const message = decodeInput(profile, desc, document, bytes);
           toBinary(desc, message);
-          JSON.parse(encodeJson(desc, message, quoteJson));
+          JSON.parse(encodeJson(desc, message, { quote: quoteJson, bytes }));
           return "ok";
         } catch (error) {
           if (!(error instanceof JsonInputError)) throw error;

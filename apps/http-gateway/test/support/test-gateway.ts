@@ -1,13 +1,18 @@
-import { createMetrics, silentLogger, systemClock } from "@etcd-edge/runtime";
-import type { EventOptions } from "../../src/events/serve-events.ts";
+import { createMetrics, type ServerTls, silentLogger, systemClock } from "@etcd-edge/runtime";
+import type { DoorOptions } from "../../src/door/http-door.ts";
 import { createCorsPolicy } from "../../src/front/cors.ts";
 import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
+import { defaultJsonLimits } from "../../src/json/json-scanner.ts";
+import type { ClientLimits } from "../../src/limits/client-limits.ts";
 import { createPages } from "../../src/pages/pages.ts";
 import type { JsonProfile } from "../../src/profile/json-profile.ts";
+import { PageSizes, targetPageBytes } from "../../src/range/page-sizes.ts";
 import { createDoorMetrics } from "../../src/server/door-metrics.ts";
 import { type GatewayServer, startGatewayServer } from "../../src/server/gateway-server.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
+import { createOpenWatch } from "../../src/watch/watch-host.ts";
 import { createWebSocketDoor } from "../../src/websocket/websocket-door.ts";
+import { RelayedWatches } from "./relayed-watches.ts";
 
 export interface TestGatewayOptions {
   readonly upstream: Upstream;
@@ -17,6 +22,11 @@ export interface TestGatewayOptions {
   readonly maxBodyBytes?: number;
   readonly draining?: AbortSignal;
   readonly pingIntervalMs?: number;
+  readonly limits?: ClientLimits;
+  readonly bodyTimeoutMs?: number;
+  readonly headerTimeoutMs?: number;
+  readonly writeTimeoutMs?: number;
+  readonly tls?: ServerTls;
 }
 
 export interface TestGateway extends GatewayServer {
@@ -29,11 +39,19 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   const reported: unknown[] = [];
   const profile = async (): Promise<JsonProfile> => options.profile;
   const report = (error: unknown): void => void reported.push(error);
-  const door: EventOptions = {
+  const watches = new RelayedWatches(options.upstream);
+  options.draining?.addEventListener("abort", () => watches.drain());
+  const door: DoorOptions = {
     clock: systemClock,
+    pageSizes: new PageSizes(targetPageBytes),
     heartbeatMs: 15_000,
     upstream: options.upstream,
+    openWatch: createOpenWatch(watches),
     profile,
+    limits: options.limits ?? { admit: () => undefined, openStream: () => () => {} },
+    jsonLimits: defaultJsonLimits,
+    bodyTimeoutMs: options.bodyTimeoutMs ?? 60_000,
+    writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
     maxBodyBytes: options.maxBodyBytes ?? 1_000_000,
     forwardAllHeaders: false,
     draining: options.draining ?? new AbortController().signal,
@@ -49,10 +67,11 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     version: async () => '{"etcdserver":"3.5.30","etcdcluster":"3.5.0"}',
     admin: new Map(),
     report,
+    hasDocs: true,
   });
   const server = await startGatewayServer({
     address: { host: "127.0.0.1", port: 0 },
-    tls: undefined,
+    tls: options.tls,
     front: {
       cors: createCorsPolicy(options.cors ?? ["*"]),
       hostWhitelist: createHostWhitelist(options.hostWhitelist ?? ["*"]),
@@ -61,7 +80,12 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     door,
     webSockets,
     pages,
-    metrics: createDoorMetrics(createMetrics("test"), () => webSockets.size),
+    metrics: createDoorMetrics(createMetrics("test")),
+    connections: {
+      maxConnections: 0,
+      headerTimeoutMs: options.headerTimeoutMs ?? 60_000,
+      writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
+    },
   });
   return { ...server, reported };
 }
