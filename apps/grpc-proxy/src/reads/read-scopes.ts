@@ -1,7 +1,8 @@
 import type { CacheScope } from "@etcd-edge/coalesce";
 import { identityOfCredential, type WatchService } from "@etcd-edge/watching";
-import { ReadPlans } from "./read-plans.ts";
+import { type PlanBudget, ReadPlans } from "./read-plans.ts";
 
+const maxPlans = 32_768;
 /** Past that the one that came first is forgotten: it begins anew. */
 const maxScopes = 10_000;
 
@@ -19,6 +20,7 @@ export class ReadScopes {
   readonly #plain = new Map<string | undefined, ScopedPlans>();
   readonly #demanding = new Map<string | undefined, ScopedPlans>();
   readonly #nobody: ScopedPlans;
+  readonly #budget: PlanBudget = { max: maxPlans, used: 0 };
 
   constructor(watches: WatchService, toRequest: (payload: Buffer) => Uint8Array | undefined) {
     this.#watches = watches;
@@ -34,8 +36,9 @@ export class ReadScopes {
       scope = this.#create(credential, hasLeader);
       scopes.set(credential, scope);
       if (scopes.size > maxScopes) {
-        const [oldest] = scopes.keys();
-        scopes.delete(oldest);
+        const [[name, { plans }] = [credential, scope]] = scopes;
+        plans.clear();
+        scopes.delete(name);
       }
     }
     return scope;
@@ -49,7 +52,7 @@ export class ReadScopes {
         read: { credential, hasLeader },
         openHub: () => this.#watches.holdHub(identity),
       },
-      plans: new ReadPlans(this.#toRequest),
+      plans: new ReadPlans(this.#toRequest, this.#budget),
     };
   }
 }

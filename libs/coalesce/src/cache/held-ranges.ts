@@ -136,7 +136,8 @@ export class HeldRanges implements Disposable {
       if (!plan.query.isSerializable) return;
     }
     plan.heat ??= heats.of(range);
-    if (heats.note(plan.heat, isPoint ? 1 : rangeWeight)) this.#hold(scope, plan.heat);
+    const { heat } = plan;
+    if (heat !== undefined && heats.note(heat, isPoint ? 1 : rangeWeight)) this.#hold(scope, heat);
   }
 
   /** Permissions may have changed. */
@@ -263,7 +264,7 @@ export class HeldRanges implements Disposable {
   }
 }
 
-const maxScopes = 1_000;
+const maxScopes = 256;
 
 function each(ranges: Set<HeldRange>, feed: Feed, act: (held: HeldRange) => void): void {
   for (const held of [...ranges]) if (held.feed === feed) act(held);

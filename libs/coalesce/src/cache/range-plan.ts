@@ -34,10 +34,11 @@ export interface RangePlan {
   held: HeldRange | undefined;
   /** The state of all held ranges for which `held` is right. */
   heldAt: number;
-  /** The last answer from there, and the state it was made of. */
+  /** The last answer from there, and the state it was made of. A large one is not kept here. */
   body: Uint8Array;
   bodyOf: HeldRange | undefined;
   bodyVersion: number;
+  isLarge: boolean;
 }
 
 const nothing = new Uint8Array(0);
@@ -73,6 +74,7 @@ export function createRangePlan(payload: Uint8Array, request: Uint8Array): Range
       body: nothing,
       bodyOf: undefined,
       bodyVersion: -1,
+      isLarge: false,
     };
   } catch {
     return undefined; // etcd says what is wrong with it
