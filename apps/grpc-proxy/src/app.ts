@@ -164,7 +164,10 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
             balancer: ownBalancer,
             token: serviceToken,
             clock: systemClock,
-            onAuthChanged: () => watches.forgetPermissions(),
+            onAuthChanged: () => {
+              watches.forgetPermissions();
+              reads?.cache.forgetPermissions();
+            },
           }),
         )
       : undefined;
@@ -241,8 +244,10 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         unsharedPrefixes: config.unsharedReadPrefixes,
         watches,
         isCaching: config.cacheReads,
+        isScoped: config.namespace !== "",
         limits: toCacheLimits(config),
         remote: store?.answers,
+        floors,
       })
     : undefined;
   if (reads !== undefined) undo.use(reads);

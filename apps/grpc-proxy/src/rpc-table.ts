@@ -24,7 +24,7 @@ export interface RpcTreatment {
   /** Under `--experimental-serializable-ordering`, the revisions that its answers show are remembered, and none is lower. */
   readonly ordered?: true;
   /** Calls of many clients are one call of ours: watches hang on shared feeds, linearizable reads share flights. */
-  readonly shared?: "watch" | "read";
+  readonly shared?: "watch" | "read" | "readStream";
   /** What etcd is given a bounded amount of at once: reads, by their size, or writes. */
   readonly work?: "range" | "write";
   /** What its answer gives that is remembered: whose token is whose. */
@@ -50,7 +50,13 @@ export type LocalAnswerName = "memberList";
  */
 export const rpcTable: Readonly<Record<RpcPath, RpcTreatment>> = {
   "/etcdserverpb.KV/Range": { keys: "data", ordered: true, work: "range", shared: "read" },
-  "/etcdserverpb.KV/RangeStream": { keys: "data", ordered: true, work: "range", emulated: "pages" },
+  "/etcdserverpb.KV/RangeStream": {
+    keys: "data",
+    ordered: true,
+    work: "range",
+    shared: "readStream",
+    emulated: "pages",
+  },
   "/etcdserverpb.KV/Put": { keys: "data", ordered: true, work: "write" },
   "/etcdserverpb.KV/DeleteRange": { keys: "data", ordered: true, work: "write" },
   "/etcdserverpb.KV/Txn": { keys: "data", ordered: true, work: "write" },

@@ -241,6 +241,31 @@ describe.each(await findEtcdBinaries())("the cache before etcd $version", (binar
     expect(future).toBe("11 etcdserver: mvcc: required revision is a future revision");
   });
 
+  it("answers a RangeStream of what is held as a Range of it", async () => {
+    await heat(prefix);
+    // On a connection that has seen nothing newer.
+    await using fresh = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
+    const before = await metric('etcd_edge_cache_answers_total{source="held"}');
+    for (const query of [
+      prefix,
+      { ...prefix, limit: 7n },
+      { ...prefix, keysOnly: true },
+      { ...prefix, countOnly: true },
+    ]) {
+      const { messages, outcome } = await fresh.stream(kv.rangeStream, {
+        ...query,
+        serializable: true,
+      } as never);
+      expect(outcome.code).toBe(0);
+      const parts = messages.map(({ rangeResponse }) => rangeResponse);
+      const last = parts.at(-1);
+      const merged = { kvs: parts.flatMap((part) => part?.kvs ?? []), more: last?.more, count: last?.count };
+      expect(merged).toEqual(content(await read(direct, query)));
+      expect(last?.header?.revision).toBeGreaterThan(0n);
+    }
+    expect((await metric('etcd_edge_cache_answers_total{source="held"}')) - before).toBeGreaterThan(0);
+  });
+
   it.each([
     ["cacheReads", { cacheReads: false }],
     ["cacheFeeds", { cacheFeeds: 0, cacheMaxAge: 0 }],

@@ -132,7 +132,7 @@ export class ReadWorld {
       read: { credential: credential === "" ? undefined : credential, hasLeader: false },
       openHub: () => {
         this.hubsOpen++;
-        return { hub: this.hub, release: () => void this.hubsOpen-- };
+        return { hub: this.hub, own: this.hub, release: () => void this.hubsOpen-- };
       },
     };
   }

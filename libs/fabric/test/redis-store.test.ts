@@ -1,4 +1,4 @@
-import { GuardedStore, InProcessStore } from "@etcd-edge/coalesce";
+import { GuardedStore, type SharedStore } from "@etcd-edge/coalesce";
 import { systemClock } from "@etcd-edge/runtime";
 import { createAuthority, findFreePorts, startRedis } from "@etcd-edge/testkit";
 import { describe, expect, it } from "vitest";
@@ -140,19 +140,23 @@ describe("createRedisStore", () => {
 
 describe("sealStore", () => {
   it("rule 37: believes what holders of the key wrote under this very name, and nothing else", async () => {
-    const bare = new InProcessStore(systemClock, 1 << 20);
+    const entries = new Map<string, Uint8Array>();
+    const bare: SharedStore = {
+      get: (name) => Promise.resolve(entries.get(name)),
+      set: (name, value) => Promise.resolve(void entries.set(name, value)),
+    };
     const sealed = sealStore(bare, bytes("key"));
     await sealed.set("a", bytes("value"), 1_000);
     expect(await sealed.get("a")).toEqual(bytes("value"));
-    const entry = await bare.get("a");
-    if (entry === undefined) throw new Error("nothing was written");
-    await bare.set("b", entry, 1_000);
-    await bare.set("forged", Buffer.concat([Buffer.alloc(32), bytes("value")]), 1_000);
-    await bare.set("short", bytes("x"), 1_000);
+    const [[name, entry] = ["", bytes("")]] = entries;
+    const under = (other: string): string => `${name.slice(0, -1)}${other}`;
+    entries.set(under("b"), entry);
+    entries.set(under("forged"), Buffer.concat([Buffer.alloc(32), bytes("value")]));
+    entries.set(under("short"), bytes("x"));
     const damaged = Buffer.from(entry);
     damaged[damaged.length - 1] = 0;
-    await bare.set("a", damaged, 1_000);
-    for (const name of ["a", "b", "forged", "short"]) expect(await sealed.get(name)).toBeUndefined();
+    entries.set(name, damaged);
+    for (const one of ["a", "b", "forged", "short"]) expect(await sealed.get(one)).toBeUndefined();
     expect(sealed.rejected).toBe(4);
     const others = sealStore(bare, bytes("another"));
     await sealed.set("c", bytes("value"), 1_000);

@@ -338,7 +338,7 @@ export { findRpc, type HttpRoute, type Rpc, type RpcKind, rpcOf, rpcs } from "./
 export { type RpcPath, type ServiceName, services } from "./services.ts";
 export { type SchemaVersion, schemaVersions, sinceOf } from "./since.ts";
 export { toCanonical } from "./wire/canonical.ts";
-export { readHeaderRevision, readStreamedRevision } from "./wire/header-revision.ts";
+export { peekHeaderRevision, readHeaderRevision, readStreamedRevision } from "./wire/header-revision.ts";
 export { hasInvalidSort } from "./wire/invalid-sort.ts";
 export { dataKeyRoles, lockKeyRoles } from "./wire/key-roles.ts";
 export { type MessagePlan, planMessage } from "./wire/message-plan.ts";

@@ -222,13 +222,21 @@ export class WatchService implements Disposable {
     return this.#scopes.get(scope)?.context.desk.known ?? 0n;
   }
 
-  /** The feeds of a scope for reads, whether or not somebody watches, until they are released. */
-  holdHub(identity: WatchIdentity): { readonly hub: WatchHub; readonly release: () => void } {
+  /**
+   * Feeds for reads of a scope, whether or not somebody watches, until they are released: our own identity's, where there is one, which
+   * all scopes share. `own` asks etcd with the scope's credential: what may be read from the feeds is decided by that.
+   */
+  holdHub(identity: WatchIdentity): {
+    readonly hub: WatchHub;
+    readonly own: WatchHub;
+    readonly release: () => void;
+  } {
     const scope = this.#scopeOf(identity);
     scope.holders++;
     let isHeld = true;
     return {
-      hub: scope.hub,
+      hub: this.#sharedHub() ?? scope.hub,
+      own: scope.hub,
       release: () => {
         if (!isHeld) return;
         isHeld = false;

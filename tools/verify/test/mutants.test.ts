@@ -28,6 +28,11 @@ const cutUpstream =
     }
   };
 
+/** One member answers later than the others, for as long as it takes. */
+function makeLag({ innerRelays: [first] }: Stack): void {
+  first?.setWeather({ delayMs: [2, 15] });
+}
+
 function roundOptions({ target, reference }: Stack, settleMs: number): RoundOptions {
   return {
     target,
@@ -66,12 +71,16 @@ describe("verify is able to fail", () => {
     };
 
   /** grpc-proxy in front of the cluster, with one of the mutants in it. */
-  async function startProxy(mutant?: string, hasNats = false): Promise<Stack> {
+  async function startProxy(
+    mutant?: string,
+    { hasNats = false, members = 1 }: { hasNats?: boolean; members?: 1 | 3 } = {},
+  ): Promise<Stack> {
     const node =
       mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
-    const common = { door: "grpc-proxy", members: 1, tokenTtlSeconds: 0, tls: false } as const;
+    const common = { door: "grpc-proxy", members, tokenTtlSeconds: 0, tls: false } as const;
+    const running = members === 1 ? { cluster } : {};
     return await startStack(
-      { ...common, hasNats, replicas: hasNats ? 2 : 1, binary: cluster.binary, cluster, ...node },
+      { ...common, hasNats, replicas: hasNats ? 2 : 1, binary: cluster.binary, ...running, ...node },
       random.fork(),
     );
   }
@@ -88,7 +97,7 @@ describe("verify is able to fail", () => {
   });
 
   it("and finds nothing where replicas share what they watch and frames get lost", async () => {
-    await using stack = await startProxy(undefined, true);
+    await using stack = await startProxy(undefined, { hasNats: true });
     const limits = { operations: 1_000, durationMs: 30_000 };
     const history = await runRound(
       roundOptions(stack, 40_000),
@@ -103,8 +112,10 @@ describe("verify is able to fail", () => {
 
   it.each(Object.entries(mutants))(
     "%s is caught",
-    async (name, { caughtBy, operations, needsCuts, needsFabric }) => {
-      await using stack = await startProxy(name, needsFabric);
+    async (name, { caughtBy, operations, needsCuts, needsFabric, needsLag }) => {
+      const needs = { hasNats: needsFabric === true, members: needsLag === true ? 3 : 1 } as const;
+      await using stack = await startProxy(name, needs);
+      if (needsLag === true) makeLag(stack);
       // A mutant's watches need not come to rest.
       const options = roundOptions(stack, 500);
       const found = new Set<PromiseName>();

@@ -15,6 +15,16 @@ export function exposeAdmissions(metrics: Metrics, admissions: Admissions): void
       collect: (one) => one.set(admission.waiting),
     });
     metrics.observedCounter({
+      name: `etcd_edge_admission_${work}_waits_total`,
+      help: `Requests of the kind ${work} that had to wait, and whose turn came.`,
+      read: () => admission.waited,
+    });
+    metrics.observedCounter({
+      name: `etcd_edge_admission_${work}_wait_seconds_total`,
+      help: `How long those have waited together.`,
+      read: () => admission.waitedMs / 1_000,
+    });
+    metrics.observedCounter({
       name: `etcd_edge_admission_${work}_turned_away_total`,
       help: `Requests of the kind ${work} that were answered RESOURCE_EXHAUSTED.`,
       read: () => admission.turnedAway,

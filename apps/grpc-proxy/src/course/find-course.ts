@@ -1,3 +1,4 @@
+import { CertificateUsers } from "@etcd-edge/identity";
 import type { Rpc } from "@etcd-edge/proto";
 import { createForgetCourse } from "../lease/forget-course.ts";
 import { createOrderedCourse } from "../ordering/ordered-course.ts";
@@ -31,5 +32,10 @@ export function findCourse(
     ordered === true && floors !== undefined
       ? createOrderedCourse({ rpc, balancer, clock, floors, client, token })
       : undefined;
-  return emulated === "pages" ? createRangeStreamCourse(call, metadata, inOrder) : inOrder;
+  if (emulated !== "pages") return inOrder;
+  const share =
+    reads?.hasClientsKeys === true && !CertificateUsers.isOne(token)
+      ? (request: Uint8Array, signal: AbortSignal) => reads.page(request, call, token, signal)
+      : undefined;
+  return createRangeStreamCourse(call, metadata, inOrder, share);
 }

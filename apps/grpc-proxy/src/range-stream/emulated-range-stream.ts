@@ -9,6 +9,10 @@ export interface PageCall {
   readonly upstream: Upstream;
   readonly metadata: RawMetadata;
   readonly deadlineAt: number | undefined;
+  /** Others may want the same page at the same revision: answers it for all of them. Nothing where it cannot be shared. */
+  readonly share?:
+    | ((request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array | undefined>)
+    | undefined;
 }
 
 /**
@@ -36,10 +40,12 @@ export function emulateRangeStream(payload: Uint8Array, call: PageCall, out: Cal
     const options = { signal: stop.signal, ...(deadlineAt === undefined ? {} : { deadlineAt }) };
     for (;;) {
       const asked = toBinary(RangeRequestSchema, pages.request);
-      const answer = await call.upstream.calls.unaryCall("/etcdserverpb.KV/Range", metadata, asked, options);
+      const answer =
+        (await call.share?.(asked, stop.signal)) ??
+        (await call.upstream.calls.unaryCall("/etcdserverpb.KV/Range", metadata, asked, options)).payload;
       if (stop.signal.aborted) return;
-      const page = fromBinary(RangeResponseSchema, answer.payload);
-      const { message, isLast } = pages.take(page, answer.payload.length);
+      const page = fromBinary(RangeResponseSchema, answer);
+      const { message, isLast } = pages.take(page, answer.length);
       const hasRoom = out.send(message, call.upstream);
       if (stop.signal.aborted) return;
       if (isLast) break;

@@ -21,6 +21,11 @@ export function exposeCache(metrics: Metrics, reads: ReadService): void {
   });
   const counter = (name: string, help: string, read: () => number): void =>
     metrics.observedCounter({ name: `etcd_edge_cache_${name}_total`, help, read });
+  counter(
+    "upstream_reads_saved",
+    "Reads that were answered, less the requests that etcd got for them: what sharing and memory have saved.",
+    () => Math.max(0, shared.reads + counts.held + counts.kept + counts.aged + counts.joined - shared.sent),
+  );
   counter("misses", "Reads that need no quorum and were asked of etcd.", () => counts.missed);
   counter(
     "below_floor",

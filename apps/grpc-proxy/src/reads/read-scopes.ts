@@ -1,7 +1,8 @@
 import type { CacheScope } from "@etcd-edge/coalesce";
 import { identityOfCredential, type WatchService } from "@etcd-edge/watching";
-import { ReadPlans } from "./read-plans.ts";
+import { type PlanBudget, ReadPlans } from "./read-plans.ts";
 
+const maxPlans = 32_768;
 /** Past that the one that came first is forgotten: it begins anew. */
 const maxScopes = 10_000;
 
@@ -15,8 +16,11 @@ export interface ScopedPlans {
 export class ReadScopes {
   readonly #watches: WatchService;
   readonly #toRequest: (payload: Buffer) => Uint8Array | undefined;
-  readonly #scopes = new Map<string, ScopedPlans>();
+  /** Without and with `hasleader`, by credential. */
+  readonly #plain = new Map<string | undefined, ScopedPlans>();
+  readonly #demanding = new Map<string | undefined, ScopedPlans>();
   readonly #nobody: ScopedPlans;
+  readonly #budget: PlanBudget = { max: maxPlans, used: 0 };
 
   constructor(watches: WatchService, toRequest: (payload: Buffer) => Uint8Array | undefined) {
     this.#watches = watches;
@@ -26,14 +30,15 @@ export class ReadScopes {
 
   of(credential: string | undefined, hasLeader: boolean): ScopedPlans {
     if (credential === undefined && !hasLeader) return this.#nobody;
-    const id = `${hasLeader ? "l" : "-"}${credential === undefined ? "" : `=${credential}`}`;
-    let scope = this.#scopes.get(id);
+    const scopes = hasLeader ? this.#demanding : this.#plain;
+    let scope = scopes.get(credential);
     if (scope === undefined) {
       scope = this.#create(credential, hasLeader);
-      this.#scopes.set(id, scope);
-      if (this.#scopes.size > maxScopes) {
-        const [oldest] = this.#scopes.keys();
-        if (oldest !== undefined) this.#scopes.delete(oldest);
+      scopes.set(credential, scope);
+      if (scopes.size > maxScopes) {
+        const [[name, { plans }] = [credential, scope]] = scopes;
+        plans.clear();
+        scopes.delete(name);
       }
     }
     return scope;
@@ -47,7 +52,7 @@ export class ReadScopes {
         read: { credential, hasLeader },
         openHub: () => this.#watches.holdHub(identity),
       },
-      plans: new ReadPlans(this.#toRequest),
+      plans: new ReadPlans(this.#toRequest, this.#budget),
     };
   }
 }

@@ -4,17 +4,19 @@ import {
   ReadCache,
   type ReadCounts,
   ReadHub,
+  type ReadResult,
   type RemoteAnswers,
 } from "@etcd-edge/coalesce";
 import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
 import { type RpcPath, readRangeKey } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
-import { metadataValue } from "@etcd-edge/transport";
+import { CallError, metadataValue } from "@etcd-edge/transport";
 import type { WatchService } from "@etcd-edge/watching";
 import type { Admissions } from "../admission/admissions.ts";
 import { RevisionFloors } from "../ordering/revision-floors.ts";
+import { StreamedReadCall } from "../range-stream/streamed-read-call.ts";
 import { type FindTransform, transformRequest } from "../relay/call-transform.ts";
-import type { ClientState, ClientsSink } from "../relay/client-state.ts";
+import type { ClientState, ClientsCall, ClientsSink } from "../relay/client-state.ts";
 import type { RelayedCall } from "../relay/relay.ts";
 import { createReadMembers } from "./read-members.ts";
 import { ReadScopes, type ScopedPlans } from "./read-scopes.ts";
@@ -36,15 +38,18 @@ export interface ReadServiceOptions {
   /** Whether anything is answered from memory. */
   readonly isCaching: boolean;
   readonly limits: Partial<CacheLimits>;
+  /** Whether keys of clients stand under a prefix at etcd. */
+  readonly isScoped: boolean;
   /** What replicas leave each other. */
   readonly remote: RemoteAnswers | undefined;
+  /** With `--experimental-serializable-ordering`: what each client has seen, by its token too. */
+  readonly floors: RevisionFloors | undefined;
 }
 
 /** Answers reads from as few reads of etcd as may be. */
 export class ReadService implements Disposable {
   readonly cache: ReadCache<Upstream>;
-  /** What each connection has been shown (rule 29). */
-  readonly floors: RevisionFloors = new RevisionFloors();
+  readonly #floors: RevisionFloors;
   readonly #hub: ReadHub<Upstream>;
   readonly #options: ReadServiceOptions;
   readonly #unsharedPrefixes: readonly Buffer[];
@@ -54,6 +59,7 @@ export class ReadService implements Disposable {
     const { balancer, admissions, findTransform, clock, watches } = options;
     const transform = findTransform(rangePath);
     this.#options = options;
+    this.#floors = options.floors ?? new RevisionFloors();
     this.#unsharedPrefixes = options.unsharedPrefixes.map((prefix) => Buffer.from(prefix));
     this.#hub = new ReadHub({
       members: createReadMembers(balancer, admissions),
@@ -86,6 +92,41 @@ export class ReadService implements Disposable {
     return new SharedReadCall({ service: this, scoped, downstream: call, record, relay });
   }
 
+  /** The same for a RangeStream. */
+  answerStream({ call, record, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
+    const isLeaderWanted = metadataValue(call.metadata, "hasleader") === "true";
+    const scoped = this.#scopes.of(credentials.credential, isLeaderWanted);
+    return new StreamedReadCall({ service: this, scoped, downstream: call, record, relay });
+  }
+
+  /**
+   * Answers one page of a range that is read page by page for a client.
+   * @param request as etcd gets it, and clients send it
+   * @returns nothing where it cannot be shared
+   * @throws CallError
+   */
+  async page(
+    request: Uint8Array,
+    call: ClientsCall,
+    credential: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const scoped = this.#scopes.of(credential, metadataValue(call.metadata, "hasleader") === "true");
+    const plan = this.planOf(scoped, Buffer.from(request));
+    if (plan === undefined) return undefined;
+    const { scope } = scoped;
+    const floor = this.floorOf(call.client.data, scoped);
+    const result =
+      this.cache.answerNow(plan, scope, floor) ??
+      (await new Promise<ReadResult>((resolve) => {
+        const { deadlineAt: deadlineMs, client } = call;
+        const leave = this.cache.read({ plan, scope, floor, deadlineMs, client, settle: resolve });
+        signal.addEventListener("abort", leave, { once: true });
+      }));
+    if (result.t === "failed") throw new CallError({ ...result.failure, metadata: [], progress: "answered" });
+    return result.t === "aside" ? undefined : Buffer.concat([result.head, result.body]);
+  }
+
   /** What a request is to the cache; nothing for one that is relayed by itself. */
   planOf({ plans }: ScopedPlans, payload: Buffer): RangePlan | undefined {
     const plan = plans.of(payload);
@@ -93,9 +134,19 @@ export class ReadService implements Disposable {
     return isPlain ? plan : undefined;
   }
 
-  /** Below which revision nothing may be shown to a client without a quorum's word. */
+  /** Whether clients and etcd call keys the same: not under a namespace. */
+  get hasClientsKeys(): boolean {
+    return !this.#options.isScoped;
+  }
+
+  /** Whether serializable reads that nothing here can answer are asked of one member after another until one is far enough. */
+  get isOrdered(): boolean {
+    return this.#options.floors !== undefined;
+  }
+
+  /** Below which revision nothing may be shown to a client without a quorum's word (rule 29). */
   floorOf(client: ClientState, { scope }: ScopedPlans): bigint {
-    const shown = this.floors.of(client, undefined);
+    const shown = this.#floors.of(client, this.#tokenOf(scope.read.credential));
     if (client.watchCount.watches === 0) return shown;
     // Its watches have shown it no more than is known there.
     const known = this.#options.watches.knownRevision(scope.id);
@@ -104,13 +155,17 @@ export class ReadService implements Disposable {
   }
 
   /** A client is shown a revision. */
-  raiseFloor(client: ClientState, revision: bigint): void {
-    this.floors.raise(client, undefined, revision);
+  raiseFloor(client: ClientState, credential: string | undefined, revision: bigint): void {
+    this.#floors.raise(client, this.#tokenOf(credential), revision);
+  }
+
+  #tokenOf(credential: string | undefined): string | undefined {
+    return this.isOrdered ? credential : undefined;
   }
 
   /** History is another one (rules 3, 32). */
   forget(): void {
-    this.floors.forget();
+    this.#floors.forget();
     this.cache.forget();
   }
 

@@ -91,6 +91,11 @@ export class SharedReadCall implements ClientsSink {
       this.#settle(known, payload);
       return true;
     }
+    if (service.isOrdered && plan.query.isSerializable) {
+      record.counts.received--; // it is counted where it is relayed
+      cache.note(plan, scope);
+      return false;
+    }
     const leave = cache.read({
       plan,
       scope,
@@ -110,7 +115,11 @@ export class SharedReadCall implements ClientsSink {
     switch (result.t) {
       case "answered":
         this.#phase = { t: "over" };
-        service.raiseFloor(downstream.client.data, result.revision);
+        service.raiseFloor(
+          downstream.client.data,
+          this.#options.scoped.scope.read.credential,
+          result.revision,
+        );
         record.counts.sent++;
         record.end(0);
         downstream.sendMessageParts(result.head, result.body);

@@ -1,7 +1,7 @@
 import type { LeaseBook } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { CertificateUsers, type TokenNames } from "@etcd-edge/identity";
-import { findRpc, type Rpc, readResponseHeader } from "@etcd-edge/proto";
+import { findRpc, peekHeaderRevision, type Rpc } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { metadataValue, type RawMetadata } from "@etcd-edge/transport";
 import { identityOfCredential, type WatchIdentity, type WatchService } from "@etcd-edge/watching";
@@ -98,8 +98,11 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
     const isCertified = CertificateUsers.isOne(credentials.credential);
     if (lease === "keepAlive") return keepAlive(context, relayed);
     const { floors, reads } = context;
-    if (shared === "read" && reads !== undefined && floors === undefined && !isCertified) {
+    if (shared === "read" && reads !== undefined && !isCertified) {
       return reads.answer(relayed, () => forwardSingle(context, rpc, relayed));
+    }
+    if (shared === "readStream" && reads !== undefined && !isCertified) {
+      return reads.answerStream(relayed, () => forwardSingle(context, rpc, relayed));
     }
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
     const observe =
@@ -172,13 +175,13 @@ export interface RelayedCall {
 function forwardSingle(context: RelayContext, rpc: Rpc, relayed: RelayedCall): ClientsSink {
   const { call: downstream, transform, credentials } = relayed;
   const { work, ordered } = rpcTable[rpc.path];
-  const { admissions, reads } = context;
+  const { admissions, floors, reads } = context;
   const { data } = downstream.client;
   // What clients are shown is what answers from memory may not be below (rule 29).
   const observe =
-    reads === undefined || ordered !== true || rpc.kind !== "unary"
+    reads === undefined || floors !== undefined || ordered !== true || rpc.kind !== "unary"
       ? undefined
-      : (answer: Uint8Array) => reads.raiseFloor(data, readResponseHeader(answer).revision);
+      : (answer: Uint8Array) => reads.raiseFloor(data, credentials.credential, peekHeaderRevision(answer));
   const relay = (record: CallRecord): ClientsSink =>
     new SingleRequestCall(context, {
       rpc,
@@ -228,7 +231,7 @@ function createWatchHost(context: RelayContext): WatchHost {
       const { credential } = chooseCredential(call.metadata);
       // More than it can have shown; what answers from memory may not be below that (rule 29).
       const shown = watches.knownRevision(identityOfCredential(credential).scope);
-      context.reads?.raiseFloor(call.client.data, shown);
+      context.reads?.raiseFloor(call.client.data, credential, shown);
       watches.closed(session);
     },
     relay: ({ call, record, observe }) => {

@@ -28,7 +28,7 @@ export interface Work<C> {
  *        └── leave, turned away ─────────────────▶ gone
  */
 type Stage =
-  | { readonly t: "waiting"; readonly timer: Timer }
+  | { readonly t: "waiting"; readonly timer: Timer; readonly since: number }
   | { readonly t: "working" }
   | { readonly t: "gone" };
 
@@ -51,6 +51,9 @@ export class Admission<C> {
   #waiting = 0;
   /** Pieces of work turned away so far. */
   turnedAway = 0;
+  /** Pieces of work that had to wait and whose turn came, and how long they waited together, in milliseconds. */
+  waited = 0;
+  waitedMs = 0;
 
   constructor(limits: AdmissionLimits, clock: Clock) {
     this.#limits = limits;
@@ -89,7 +92,7 @@ export class Admission<C> {
       this.#takeOut(place);
       this.#turnAway(place, "late");
     });
-    place.stage = { t: "waiting", timer };
+    place.stage = { t: "waiting", timer, since: this.#clock.nowMs() };
     if (this.#waiting <= this.#limits.queue) return;
     const last = this.#longest().at(-1);
     if (last === undefined) return;
@@ -142,6 +145,10 @@ export class Admission<C> {
       const [client, line] = turn;
       const [place] = line;
       if (place === undefined) return;
+      if (place.stage.t === "waiting") {
+        this.waited++;
+        this.waitedMs += this.#clock.nowMs() - place.stage.since;
+      }
       this.#takeOut(place);
       // Its next comes after everybody else's first.
       if (line.length > 0) {

@@ -4,6 +4,7 @@ import type { GuardedStore } from "./guarded-store.ts";
 
 /** How often what is written down is compared with what is known. */
 const refreshMs = 5_000;
+const retryMs = 500;
 /** Longer than any entry of that epoch stays. */
 const recordTtlMs = 24 * 3_600_000;
 
@@ -44,6 +45,8 @@ export class EpochKeeper implements Disposable {
   #timer: Timer | undefined = undefined;
   #isLooking = false;
   #mustRenew = false;
+  /** Whether the store has answered the last time. */
+  #hasLooked = false;
   #isOver = false;
 
   /** Looks at once, and every few seconds from then on. */
@@ -93,7 +96,9 @@ export class EpochKeeper implements Disposable {
       // No quorum, no epoch: the one we have stays, and without one the store is not used.
     }
     this.#isLooking = false;
-    if (!this.#isOver) this.#timer = this.#options.clock.setTimer(refreshMs, () => void this.#look());
+    if (this.#isOver) return;
+    const pauseMs = this.#hasLooked ? refreshMs : retryMs;
+    this.#timer = this.#options.clock.setTimer(pauseMs, () => void this.#look());
   }
 
   async #compare(): Promise<void> {
@@ -101,8 +106,10 @@ export class EpochKeeper implements Disposable {
     const mustRenew = this.#mustRenew;
     const clusterId = this.#current?.clusterId ?? (await probe()).clusterId;
     if (clusterId === 0n) return; // of etcd's own proxy: nobody knows whose history it is
-    const found = decodeRecord(await store.get(recordKey(clusterId)));
-    if (store.state !== "closed" || this.#mustRenew !== mustRenew) return;
+    const looked = await store.lookUp(recordKey(clusterId));
+    this.#hasLooked = looked !== undefined;
+    if (looked === undefined || this.#mustRenew !== mustRenew) return;
+    const found = decodeRecord(looked.value);
     if (found !== undefined && found.epoch === this.#current?.epoch) return;
     // Asked after the record was read: less than stands there is another history.
     const header = await probe();

@@ -74,7 +74,12 @@ export class GuardedStore {
   }
 
   /** Nothing where it is not there, or not there in time. Never rejects. */
-  get(key: string): Promise<Uint8Array | undefined> {
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return (await this.lookUp(key))?.value;
+  }
+
+  /** The same, and whether the store has answered at all: nothing where it has not. Never rejects. */
+  lookUp(key: string): Promise<{ readonly value: Uint8Array | undefined } | undefined> {
     if (!this.#mayAsk()) {
       this.counts.skipped++;
       return Promise.resolve(undefined);
@@ -92,7 +97,7 @@ export class GuardedStore {
           timer.stop();
           this.#breaker = { t: "closed", failures: 0 };
           this.counts[value === undefined ? "misses" : "hits"]++;
-          resolve(value);
+          resolve({ value });
         },
         () => {
           if (timer === undefined) return;

@@ -19,6 +19,8 @@ export interface HeldRangeOptions {
   readonly range: KeyRange;
   readonly clock: Clock;
   readonly limits: CacheLimits;
+  /** Asks a quorum whether the range may be read, with the readers' own credential. @throws ProbeError */
+  readonly decide: () => Promise<HeaderView>;
   /** Reads all of the range from a quorum; nothing where it is too large. */
   readonly load: () => Promise<Snapshot | undefined>;
   /** For `LocalSource.probe`. */
@@ -59,6 +61,7 @@ interface Waiter {
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 const rateWindowMs = 5_000;
+const askAgainMs = 50;
 
 /** A range whose keys are all here, kept up to date by a feed: it is at the feed's coverage, whole revisions only. */
 export class HeldRange implements LocalSource {
@@ -68,12 +71,17 @@ export class HeldRange implements LocalSource {
   /** The state is that of this revision: the feed's coverage, once ready. */
   #revision = 0n;
   #permittedAt = Number.NEGATIVE_INFINITY;
+  /** What was decided before this does not count. */
+  #decidedFrom = Number.NEGATIVE_INFINITY;
   #isRechecking = false;
   #waiters: Waiter[] = [];
   #isAsking = false;
+  #askAgain: Timer | undefined = undefined;
   #pausedUntil = 0;
   #failures = 0;
   #usedAt: number;
+  /** Since somebody last looked at `usedAt`: the time is not asked for every read. */
+  #isUsed = false;
   #rate = { since: 0, bytes: 0 };
   #head: { readonly revision: bigint; readonly of: HeaderView; readonly bytes: Uint8Array } | undefined =
     undefined;
@@ -108,6 +116,10 @@ export class HeldRange implements LocalSource {
 
   /** When it was last read, of the clock. */
   get usedAt(): number {
+    if (this.#isUsed) {
+      this.#isUsed = false;
+      this.#usedAt = this.#options.clock.nowMs();
+    }
     return this.#usedAt;
   }
 
@@ -155,9 +167,14 @@ export class HeldRange implements LocalSource {
     return bytes;
   }
 
+  /** Permissions may have changed: nothing is answered from here until it was asked again. */
+  forgetPermission(): void {
+    this.#decidedFrom = this.#options.clock.nowMs();
+  }
+
   /** It is being read. */
   touch(): void {
-    this.#usedAt = this.#options.clock.nowMs();
+    this.#isUsed = true;
   }
 
   /** The answer to a query of keys in here; only while it is ready. */
@@ -201,6 +218,7 @@ export class HeldRange implements LocalSource {
     const phase = this.#phase;
     if (phase.t === "over") return;
     this.#phase = { t: "over" };
+    this.#askAgain?.stop();
     if (phase.t !== "opening") phase.release();
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -234,9 +252,9 @@ export class HeldRange implements LocalSource {
 
   /** Asks a quorum whether the range may still be read. @throws ProbeError */
   async #probe(): Promise<HeaderView> {
-    const { hub, range, clock } = this.#options;
+    const { decide, clock } = this.#options;
     const askedAt = clock.nowMs();
-    const header = await hub.probe(range);
+    const header = await decide();
     this.#permittedAt = askedAt;
     return header;
   }
@@ -292,8 +310,9 @@ export class HeldRange implements LocalSource {
   #isPermitted(): boolean {
     const { clock, limits } = this.#options;
     const age = clock.nowMs() - this.#permittedAt;
-    if (age > limits.recheckMs / 2) this.#recheck();
-    return age <= limits.recheckMs;
+    const isOutdated = this.#permittedAt < this.#decidedFrom;
+    if (isOutdated || age > limits.recheckMs / 2) this.#recheck();
+    return !isOutdated && age <= limits.recheckMs;
   }
 
   #recheck(): void {
@@ -311,10 +330,17 @@ export class HeldRange implements LocalSource {
     );
   }
 
+  /** Asks how far the feed is; again after a while, for etcd says nothing while a watch of the stream is behind. */
   #ask(): void {
     if (this.#isAsking || this.#phase.t !== "ready") return;
     this.#isAsking = true;
     this.#phase.feed.requestProgress();
+    this.#askAgain ??= this.#options.clock.setTimer(askAgainMs, () => {
+      this.#askAgain = undefined;
+      if (this.#waiters.length === 0) return;
+      this.#isAsking = false;
+      this.#ask();
+    });
   }
 
   #settleCovered(): void {

@@ -8,12 +8,20 @@ import { type Heat, HotRanges } from "./hot-ranges.ts";
 import type { Snapshot } from "./load-snapshot.ts";
 import type { RangePlan } from "./range-plan.ts";
 
+/** Feeds of a scope, for as long as they are not released. */
+export interface OpenHub {
+  readonly hub: WatchHub;
+  /** Asks etcd with the credential of the scope; the same as `hub` unless that is shared with others. */
+  readonly own: WatchHub;
+  readonly release: () => void;
+}
+
 /** Whose keys are held: everybody in it may see the same ones. */
 export interface HeldScope {
   /** Equal for those who share. */
   readonly id: string;
   /** The feeds of the scope, for as long as they are not released. */
-  openHub(): { readonly hub: WatchHub; readonly release: () => void };
+  openHub(): OpenHub;
   /** Reads a whole range from a quorum. */
   load(
     hub: WatchHub,
@@ -26,6 +34,7 @@ export interface HeldScope {
 
 interface ScopeRanges {
   readonly hub: WatchHub;
+  readonly own: WatchHub;
   readonly release: () => void;
   readonly ranges: Set<HeldRange>;
 }
@@ -127,7 +136,13 @@ export class HeldRanges implements Disposable {
       if (!plan.query.isSerializable) return;
     }
     plan.heat ??= heats.of(range);
-    if (heats.note(plan.heat, isPoint ? 1 : rangeWeight)) this.#hold(scope, plan.heat);
+    const { heat } = plan;
+    if (heat !== undefined && heats.note(heat, isPoint ? 1 : rangeWeight)) this.#hold(scope, heat);
+  }
+
+  /** Permissions may have changed. */
+  forgetPermissions(): void {
+    for (const held of this.all()) held.forgetPermission();
   }
 
   /** Lets go of everything. */
@@ -157,7 +172,7 @@ export class HeldRanges implements Disposable {
     heat.bannedUntil = this.#clock.nowMs() + 1_000;
     if (this.#count >= this.#limits.feeds && !this.#makeRoom()) return;
     const of = standing ?? this.#open(scope);
-    const { hub } = of;
+    const { hub, own } = of;
     const { clock, limits } = { clock: this.#clock, limits: this.#limits };
     this.counts.opened++;
     this.#count++;
@@ -167,6 +182,7 @@ export class HeldRanges implements Disposable {
       clock,
       limits,
       probe: scope.probeOf(lowerBound(range)),
+      decide: () => own.probe(range),
       load: () => scope.load(hub, range, { maxBytes: limits.heldBytes / 2, maxKeys: limits.heldKeys }),
       onReady: () => {
         this.#state++;
@@ -186,7 +202,7 @@ export class HeldRanges implements Disposable {
   }
 
   #open(scope: HeldScope): ScopeRanges {
-    const { hub, release } = scope.openHub();
+    const { hub, own, release } = scope.openHub();
     const ranges = new Set<HeldRange>();
     const stops = [
       hub.onProgress((feed) => each(ranges, feed, (held) => held.follow())),
@@ -194,6 +210,7 @@ export class HeldRanges implements Disposable {
     ];
     const of: ScopeRanges = {
       hub,
+      own,
       ranges,
       release: () => {
         for (const stop of stops) stop();
@@ -247,7 +264,7 @@ export class HeldRanges implements Disposable {
   }
 }
 
-const maxScopes = 1_000;
+const maxScopes = 256;
 
 function each(ranges: Set<HeldRange>, feed: Feed, act: (held: HeldRange) => void): void {
   for (const held of [...ranges]) if (held.feed === feed) act(held);

@@ -1,6 +1,6 @@
 import type { Clock } from "../ports.ts";
 import { toLatin1 } from "../range/bytes.ts";
-import { type KeyRange, rangeId } from "../range/key-range.ts";
+import { type KeyRange, lowerBound, rangeId, upperBound } from "../range/key-range.ts";
 
 /** How often something is read: a sum that halves every few seconds. */
 export interface Heat {
@@ -18,30 +18,36 @@ const halfLifeMs = 5_000;
 const hotScore = 50;
 /** So many keys of a group must be read before it is worth holding as a whole. */
 const manyKeys = 8;
-const maxHeats = 10_000;
+const maxHeats = 2_048;
+const maxGroups = 512;
+/** Keys that are longer are not counted. */
+const maxKeyBytes = 1_024;
 
 /** What is read so often that it is worth a feed (rule 33). */
 export class HotRanges {
   readonly #clock: Clock;
   readonly #heats = new Map<string, Heat>();
+  readonly #groups = new Map<string, Heat>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The heat of a range; the same object for equal ranges. */
-  of(range: KeyRange): Heat {
-    return this.#heatOf(rangeId(range), range, undefined);
+  /** The heat of a range; the same object for equal ranges. Nothing for keys too long to be kept. */
+  of(range: KeyRange): Heat | undefined {
+    if (lowerBound(range).length > maxKeyBytes || (upperBound(range)?.length ?? 0) > maxKeyBytes)
+      return undefined;
+    return this.#heatOf(this.#heats, maxHeats, rangeId(range), range, undefined);
   }
 
   /** The heat of all keys that begin like this one, if its beginning says anything. */
   ofGroup(key: Uint8Array): Heat | undefined {
     const length = groupLength(key);
-    if (length === 0) return undefined;
+    if (length === 0 || length > maxKeyBytes) return undefined;
     const start = new Uint8Array(key.subarray(0, length));
     const end = new Uint8Array(start);
     end[length - 1] = (start[length - 1] ?? 0) + 1;
-    return this.#heatOf(`g${toLatin1(start)}`, { t: "span", key: start, end }, new Set());
+    return this.#heatOf(this.#groups, maxGroups, toLatin1(start), { t: "span", key: start, end }, new Set());
   }
 
   /** @returns whether it is hot, and not banned */
@@ -58,14 +64,20 @@ export class HotRanges {
     return names === undefined || names.size >= manyKeys;
   }
 
-  #heatOf(id: string, range: KeyRange, names: Set<string> | undefined): Heat {
-    const known = this.#heats.get(id);
+  #heatOf(
+    heats: Map<string, Heat>,
+    max: number,
+    id: string,
+    range: KeyRange,
+    names: Set<string> | undefined,
+  ): Heat {
+    const known = heats.get(id);
     if (known !== undefined) return known;
     const heat: Heat = { range, score: 0, at: this.#clock.nowMs(), names, bannedUntil: 0 };
-    this.#heats.set(id, heat);
-    if (this.#heats.size > maxHeats) {
-      const [oldest] = this.#heats.keys();
-      if (oldest !== undefined) this.#heats.delete(oldest);
+    heats.set(id, heat);
+    if (heats.size > max) {
+      const [oldest] = heats.keys();
+      if (oldest !== undefined) heats.delete(oldest);
     }
     return heat;
   }

@@ -26,16 +26,19 @@ export interface RangePlan {
   readonly timeless: string;
   /** The same request, of a quorum. */
   readonly quorumRequest: Uint8Array;
+  /** That as letters. */
+  readonly quorumKey: string;
   // What is remembered between reads:
   heat: Heat | undefined;
   groupHeat: Heat | undefined;
   held: HeldRange | undefined;
   /** The state of all held ranges for which `held` is right. */
   heldAt: number;
-  /** The last answer from there, and the state it was made of. */
+  /** The last answer from there, and the state it was made of. A large one is not kept here. */
   body: Uint8Array;
   bodyOf: HeldRange | undefined;
   bodyVersion: number;
+  isLarge: boolean;
 }
 
 const nothing = new Uint8Array(0);
@@ -53,6 +56,7 @@ export function createRangePlan(payload: Uint8Array, request: Uint8Array): Range
     const shape = readRangeShape(request);
     if (query === undefined || !shape.isKnown) return undefined;
     const sent = request === payload ? own : new Uint8Array(request);
+    const quorumRequest = query.isSerializable ? withoutSerializable(sent) : sent;
     const range = query.key.length === 0 ? undefined : toKeyRange(query);
     return {
       query,
@@ -61,7 +65,8 @@ export function createRangePlan(payload: Uint8Array, request: Uint8Array): Range
       range,
       isKeyOrdered: range !== undefined && isKeyOrdered(query),
       timeless: toLatin1(withoutTime(own)),
-      quorumRequest: query.isSerializable ? withoutSerializable(sent) : sent,
+      quorumRequest,
+      quorumKey: toLatin1(quorumRequest),
       heat: undefined,
       groupHeat: undefined,
       held: undefined,
@@ -69,6 +74,7 @@ export function createRangePlan(payload: Uint8Array, request: Uint8Array): Range
       body: nothing,
       bodyOf: undefined,
       bodyVersion: -1,
+      isLarge: false,
     };
   } catch {
     return undefined; // etcd says what is wrong with it

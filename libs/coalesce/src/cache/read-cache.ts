@@ -9,17 +9,16 @@ import {
   toBinary,
 } from "@etcd-edge/proto";
 import type { Clock } from "../ports.ts";
-import { toRangeFields } from "../range/key-range.ts";
+import { rangeId, toRangeFields } from "../range/key-range.ts";
 import type { LocalRead } from "../read/local-read.ts";
 import type { ReadFailure, ReadResult, ReadScope } from "../read/ports.ts";
 import type { ReadHub } from "../read/read-hub.ts";
-import type { WatchHub } from "../watch/watch-hub.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { type CacheLimits, defaultCacheLimits } from "./cache-limits.ts";
 import { CompactionFloor } from "./compaction-floor.ts";
 import { Fetch } from "./fetch.ts";
 import type { HeldRange } from "./held-range.ts";
-import { HeldRanges, type HeldScope } from "./held-ranges.ts";
+import { HeldRanges, type HeldScope, type OpenHub } from "./held-ranges.ts";
 import { loadSnapshot } from "./load-snapshot.ts";
 import type { RangePlan } from "./range-plan.ts";
 import type { RemoteAnswers } from "./remote-answers.ts";
@@ -31,7 +30,7 @@ export interface CacheScope {
   /** What etcd is shown. */
   readonly read: ReadScope;
   /** The feeds of the scope, for as long as they are not released. */
-  openHub(): { readonly hub: WatchHub; readonly release: () => void };
+  openHub(): OpenHub;
 }
 
 /** One caller's read. */
@@ -91,6 +90,8 @@ interface Kept {
 }
 
 const unavailable = 14;
+/** Answers up to this are kept with the plan of their request. */
+const maxPlanBytes = 4 * 1024;
 const nothing = new Uint8Array(0);
 
 /**
@@ -118,7 +119,15 @@ export class ReadCache<M> implements Disposable {
   readonly #limits: CacheLimits;
   readonly #kept: BoundedMap<Kept>;
   readonly #aged: BoundedMap<Aged>;
+  /** Large answers from held ranges, while nothing changes in those. */
+  readonly #large: BoundedMap<{
+    readonly of: HeldRange;
+    readonly version: number;
+    readonly body: Uint8Array;
+  }>;
   readonly #fetches = new Map<string, Fetch>();
+  /** What etcd said before this of permissions does not count. */
+  #vouchedFrom = Number.NEGATIVE_INFINITY;
   readonly #heldScopes = new WeakMap<CacheScope, HeldScope>();
   /** The last header that etcd has sent. */
   #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
@@ -127,6 +136,7 @@ export class ReadCache<M> implements Disposable {
     this.#options = options;
     this.#limits = { ...defaultCacheLimits, ...options.limits };
     this.held = new HeldRanges(options.clock, this.#limits);
+    this.#large = new BoundedMap(options.clock, this.#limits.heldBytes / 4);
     this.#kept = new BoundedMap(options.clock, this.#limits.answerBytes);
     this.#aged = new BoundedMap(options.clock, this.#limits.maxAgeMs > 0 ? this.#limits.answerBytes / 4 : 0);
   }
@@ -144,7 +154,7 @@ export class ReadCache<M> implements Disposable {
     const held = this.held.find(scope.id, plan);
     if (held?.isServing === true && held.revision >= floor) {
       this.counts.held++;
-      return { t: "answered", head: held.head(), body: bodyOf(held, plan), revision: held.revision };
+      return { t: "answered", head: held.head(), body: this.#bodyOf(held, plan), revision: held.revision };
     }
     return this.#agedNow(plan, scope, floor);
   }
@@ -158,12 +168,30 @@ export class ReadCache<M> implements Disposable {
     this.held.note(this.#heldScope(scope), plan);
     if (plan.query.revision > 0n) return this.#readFixed(read);
     const held = this.held.find(scope.id, plan);
-    const local = held === undefined ? undefined : toLocal(held, plan);
+    const local = held === undefined ? undefined : this.#toLocal(held, plan);
     if (!plan.query.isSerializable) return this.#readNow(read, local);
     if (scope.read.hasLeader) return this.#readAsked(read);
     this.counts.missed++;
     const isBelow = held?.isServing === true || this.#agedOf(plan, scope) !== undefined;
     return isBelow ? this.#readAbove(read, local) : this.#readAsked(read);
+  }
+
+  /** Whether a range that has all keys of the plan can answer it now. */
+  isHeld(plan: RangePlan, scope: CacheScope): boolean {
+    const held = this.held.find(scope.id, plan);
+    return held !== undefined && (plan.query.isSerializable ? held.isServing : held.isUsable);
+  }
+
+  /** A read goes another way: it counts for what is hot all the same. */
+  note(plan: RangePlan, scope: CacheScope): void {
+    this.held.note(this.#heldScope(scope), plan);
+  }
+
+  /** Permissions may have changed: nothing is answered before etcd has said again that it may be read. */
+  forgetPermissions(): void {
+    this.#vouchedFrom = this.#options.clock.nowMs();
+    this.#aged.clear();
+    this.held.forgetPermissions();
   }
 
   /** History is another one: nothing of what is kept counts any more (rule 3). */
@@ -185,6 +213,7 @@ export class ReadCache<M> implements Disposable {
   ): () => void {
     return this.#options.reads.read(scope.read, plan.shape, {
       request: plan.quorumRequest,
+      key: plan.quorumKey,
       deadlineMs,
       client,
       local,
@@ -224,6 +253,32 @@ export class ReadCache<M> implements Disposable {
     });
   }
 
+  #toLocal(held: HeldRange, plan: RangePlan): LocalRead {
+    return { source: held, body: () => this.#bodyOf(held, plan) };
+  }
+
+  /** The answer from a held range; made once for as long as nothing changes. */
+  #bodyOf(held: HeldRange, plan: RangePlan): Uint8Array {
+    const { range, query } = plan;
+    const { version } = held;
+    held.touch();
+    if (plan.bodyOf === held && plan.bodyVersion === version) return plan.body;
+    if (range === undefined) throw new TypeError("a plan without keys is not held");
+    const large = plan.isLarge ? this.#large.get(largeKey(held, plan)) : undefined;
+    if (large?.of === held && large.version === version) return large.body;
+    const body = held.body(query, range);
+    plan.isLarge = body.length > maxPlanBytes;
+    if (plan.isLarge) {
+      this.#large.set(largeKey(held, plan), { of: held, version, body }, body.length, this.#limits.idleMs);
+      plan.bodyOf = undefined;
+    } else {
+      plan.body = body;
+      plan.bodyOf = held;
+      plan.bodyVersion = version;
+    }
+    return body;
+  }
+
   #keep(plan: RangePlan, scope: CacheScope, result: ReadResult): void {
     if (result.t !== "answered") return;
     const { maxAgeMs, recheckMs } = this.#limits;
@@ -260,8 +315,8 @@ export class ReadCache<M> implements Disposable {
       return { t: "failed", failure: this.floor.failure };
     }
     const kept = this.#kept.get(keyAt(plan, scope, revision));
-    if (kept === undefined || this.#options.clock.nowMs() - kept.vouchedAt > this.#limits.recheckMs)
-      return undefined;
+    const since = Math.max(this.#options.clock.nowMs() - this.#limits.recheckMs, this.#vouchedFrom);
+    if (kept === undefined || kept.vouchedAt < since) return undefined;
     this.counts.kept++;
     return this.#withHeader(kept.body, revision > floor ? revision : floor);
   }
@@ -289,7 +344,7 @@ export class ReadCache<M> implements Disposable {
     const changedAt = held?.changedAt;
     const isSame =
       held !== undefined && changedAt !== undefined && changedAt <= revision && revision <= held.revision;
-    return isSame ? bodyOf(held, plan) : undefined;
+    return isSame ? this.#bodyOf(held, plan) : undefined;
   }
 
   /**
@@ -450,23 +505,8 @@ class LoadError extends Error {
   }
 }
 
-function toLocal(held: HeldRange, plan: RangePlan): LocalRead {
-  return { source: held, body: () => bodyOf(held, plan) };
-}
-
-/** The answer from a held range; made once for as long as nothing changes. */
-function bodyOf(held: HeldRange, plan: RangePlan): Uint8Array {
-  const { range, query } = plan;
-  const { version } = held;
-  if (plan.bodyOf === held && plan.bodyVersion === version) {
-    held.touch();
-    return plan.body;
-  }
-  if (range === undefined) throw new TypeError("a plan without keys is not held");
-  plan.body = held.body(query, range);
-  plan.bodyOf = held;
-  plan.bodyVersion = version;
-  return plan.body;
+function largeKey({ range }: HeldRange, { timeless }: RangePlan): string {
+  return `${rangeId(range)}/${timeless}`;
 }
 
 /** A shape that never travels with others. */

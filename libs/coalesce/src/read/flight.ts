@@ -1,4 +1,10 @@
-import { decodeReadTxn, encodeReadTxn, type HeaderView, readResponseHeader } from "@etcd-edge/proto";
+import {
+  decodeReadTxn,
+  encodeReadTxn,
+  type HeaderView,
+  peekHeaderRevision,
+  readResponseHeader,
+} from "@etcd-edge/proto";
 import type { Ask } from "./ask.ts";
 import type { ReadFailure, ReadScope, UpstreamEnd } from "./ports.ts";
 import type { ReadContext } from "./read-context.ts";
@@ -71,7 +77,7 @@ export function fly<M>(
 function giveOut<M>(context: ReadContext<M>, asks: readonly Ask[], payload: Uint8Array): void {
   const [first] = asks;
   if (first !== undefined && asks.length === 1) {
-    answer(context, first, nothing, payload);
+    answer(context, first, nothing, payload, peekHeaderRevision(payload));
     return;
   }
   let answers: ReturnType<typeof decodeReadTxn>;
@@ -81,16 +87,22 @@ function giveOut<M>(context: ReadContext<M>, asks: readonly Ask[], payload: Uint
     for (const ask of asks) ask.settle({ t: "failed", failure: failureOf(error) });
     return;
   }
+  const revision = peekHeaderRevision(answers.header);
   for (const [index, ask] of asks.entries())
-    answer(context, ask, answers.header, answers.rests[index] ?? nothing);
+    answer(context, ask, answers.header, answers.rests[index] ?? nothing, revision);
 }
 
-function answer<M>(context: ReadContext<M>, ask: Ask, head: Uint8Array, body: Uint8Array): void {
+function answer<M>(
+  context: ReadContext<M>,
+  ask: Ask,
+  head: Uint8Array,
+  body: Uint8Array,
+  revision: bigint,
+): void {
   context.suspects.noteAnswer(ask.key);
   context.large.note(ask.key, head.length + body.length);
   if (ask.isAbandoned) return;
   try {
-    const { revision } = readResponseHeader(head.length > 0 ? head : body);
     if (context.toAnswer === undefined) ask.settle({ t: "answered", head, body, revision });
     else ask.settle({ t: "answered", head: nothing, body: context.toAnswer(joined(head, body)), revision });
   } catch (error) {

@@ -75,6 +75,8 @@ export type ReadResult =
 export interface SharedRead {
   /** A RangeRequest that `findShareable` lets through. Must not change. */
   readonly request: Uint8Array;
+  /** The request's bytes as letters, where somebody has them already. */
+  readonly key?: string;
   /** Of `Clock.nowMs`; the caller watches over it by itself, and leaves. */
   readonly deadlineMs: number | undefined;
   /** Who asks, where clients take turns: compared by identity. The credential if it is left out. */

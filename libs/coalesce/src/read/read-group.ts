@@ -320,8 +320,7 @@ export class ReadGroup<M> {
     switch (mishap.t) {
       case "refused":
         this.#onRefused(mishap.failure, asks, member);
-        // It was said of those that etcd was to read: riders only need a header.
-        for (const ask of riders) this.#onUnsent(ask);
+        for (const ask of riders) this.#onCarrierRefused(ask, mishap.failure);
         break;
       case "unsent":
         for (const ask of [...asks, ...riders]) this.#onUnsent(ask);
@@ -355,6 +354,12 @@ export class ReadGroup<M> {
         if (!ask.isAbandoned) this.#line(ask);
       }
     }
+  }
+
+  /** What was said of one of those that etcd was to read concerns no rider; each is asked by itself. */
+  #onCarrierRefused(ask: Ask, failure: ReadFailure): void {
+    if (findBlame(failure) === "everyone") ask.settle({ t: "failed", failure });
+    else this.#uncovered(ask);
   }
 
   #onUnsent(ask: Ask): void {

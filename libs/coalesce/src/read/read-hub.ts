@@ -28,6 +28,8 @@ export class ReadHub<M> {
   readonly #context: ReadContext<M>;
   readonly #defer: (callback: () => void) => void;
   readonly #groups = new Map<string, ReadGroup<M>>();
+  /** Ids of scopes, for callers that come with the same object again. */
+  readonly #ids = new WeakMap<ReadScope, string>();
   /** With reads of this turn. */
   #due = new Set<ReadGroup<M>>();
 
@@ -52,7 +54,7 @@ export class ReadHub<M> {
    * @returns how to leave: cancelled, or out of time
    */
   read(scope: ReadScope, shape: RangeShape, read: SharedRead): () => void {
-    const key = toLatin1(read.request);
+    const key = read.key ?? toLatin1(read.request);
     const { suspects, clock } = this.#context;
     if (suspects.isRefused(key, clock.nowMs())) {
       let isGone = false;
@@ -71,10 +73,15 @@ export class ReadHub<M> {
   }
 
   #groupOf(scope: ReadScope): ReadGroup<M> {
-    const id = `${scope.hasLeader ? "l" : "-"}${scope.credential === undefined ? "" : `=${scope.credential}`}`;
+    let id = this.#ids.get(scope);
+    if (id === undefined) {
+      id = `${scope.hasLeader ? "l" : "-"}${scope.credential === undefined ? "" : `=${scope.credential}`}`;
+      this.#ids.set(scope, id);
+    }
     let group = this.#groups.get(id);
     if (group === undefined) {
-      group = new ReadGroup(this.#context, scope, () => this.#groups.delete(id));
+      const groupId = id;
+      group = new ReadGroup(this.#context, scope, () => this.#groups.delete(groupId));
       this.#groups.set(id, group);
     }
     return group;

@@ -15,6 +15,9 @@ export interface SealedStore extends SharedStore {
  */
 export function sealStore(inner: SharedStore, key: Uint8Array): SealedStore {
   let rejected = 0;
+  // Those with another key, or none, have entries of their own: nobody writes over anybody's.
+  const id = createHmac("sha256", key).update("id").digest("base64url").slice(0, 8);
+  const nameOf = (name: string): string => `${id}/${name}`;
   const mac = (name: string, value: Uint8Array): Buffer =>
     createHmac("sha256", key).update(name, "latin1").update("\0").update(value).digest();
   return {
@@ -22,7 +25,7 @@ export function sealStore(inner: SharedStore, key: Uint8Array): SealedStore {
       return rejected;
     },
     async get(name) {
-      const sealed = await inner.get(name);
+      const sealed = await inner.get(nameOf(name));
       if (sealed === undefined) return undefined;
       const value = sealed.subarray(macBytes);
       if (sealed.length >= macBytes && timingSafeEqual(mac(name, value), sealed.subarray(0, macBytes)))
@@ -30,6 +33,6 @@ export function sealStore(inner: SharedStore, key: Uint8Array): SealedStore {
       rejected++;
       return undefined;
     },
-    set: (name, value, ttlMs) => inner.set(name, Buffer.concat([mac(name, value), value]), ttlMs),
+    set: (name, value, ttlMs) => inner.set(nameOf(name), Buffer.concat([mac(name, value), value]), ttlMs),
   };
 }

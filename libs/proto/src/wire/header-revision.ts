@@ -15,6 +15,16 @@ export function readHeaderRevision(bytes: Uint8Array): bigint {
   return revisionOf(bytes, 0, bytes.length);
 }
 
+/**
+ * The same where the header is known to come first, as etcd writes it: looks no further, however large the answer is.
+ * @throws RangeError where the bytes are no message
+ */
+export function peekHeaderRevision(bytes: Uint8Array): bigint {
+  const reader = new WireReader(bytes);
+  if (!reader.next() || reader.fieldNumber !== headerField) return 0n;
+  return revisionOf(bytes, reader.fieldStart, reader.valueEnd);
+}
+
 /** The same for one message of a RangeStream, whose header is one level further down; only the last has one. */
 export function readStreamedRevision(bytes: Uint8Array): bigint {
   const reader = new WireReader(bytes);

@@ -13,9 +13,11 @@ export interface Mutant {
   readonly needsCuts: boolean;
   /** It matters only where replicas share what they watch. */
   readonly needsFabric?: boolean;
+  /** It matters only where one of three members answers later than the others. */
+  readonly needsLag?: true;
 }
 
-/** Known-bad variants of grpc-proxy's watch. Whoever builds something that can be wrong in a new way adds one here. */
+/** Known-bad variants of grpc-proxy's watches and reads. Whoever builds something that can be wrong in a new way adds one here. */
 export const mutants: Readonly<Record<string, Mutant>> = {
   "coverage by header revision": {
     file: "libs/coalesce/src/watch/feed-upstream.ts",
@@ -81,5 +83,33 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     operations: 4_000,
     needsCuts: false,
     needsFabric: true,
+  },
+  // Reads that are in the air can still be joined: they may have been answered before the one who joins began (rule 28).
+  "join a flight in the air": {
+    file: "libs/coalesce/src/read/read-group.ts",
+    find: `    for (const ask of asks) this.#waiting.delete(ask.key);
+    for (const ask of riders) this.#waiting.delete(ask.key);`,
+    replace: `    for (const ask of [...asks, ...riders]) {
+      const settle = ask.settle.bind(ask);
+      ask.settle = (result) => {
+        this.#waiting.delete(ask.key);
+        settle(result);
+      };
+    }`,
+    caughtBy: "linearizable",
+    operations: 4_000,
+    needsCuts: false,
+    needsLag: true,
+  },
+  // What was read at a revision is taken for the state of a later one, though no feed says what happened between (rule 6).
+  "a proof that begins after what it proves": {
+    file: "libs/coalesce/src/cache/held-range.ts",
+    find: "const snapshot = await load();",
+    replace: `const early = await load();
+      await new Promise((resolve) => void this.#options.clock.setTimer(200, () => resolve(undefined)));
+      const snapshot = early && { ...early, revision: (await hub.probe(range)).revision };`,
+    caughtBy: "linearizable",
+    operations: 4_000,
+    needsCuts: false,
   },
 };

@@ -1,0 +1,129 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, KV, RangeRequestSchema, toBinary, toGrpcJsService } from "@etcd-edge/proto";
+import {
+  type EtcdCluster,
+  findEtcdBinaries,
+  findFreePorts,
+  type RunningRedis,
+  startEtcdCluster,
+  startRedis,
+} from "@etcd-edge/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { GrpcProxy } from "../src/app.ts";
+import type { Config } from "../src/options.ts";
+import { EtcdClient } from "./etcd-client.ts";
+import { startProxy } from "./proxy-under-test.ts";
+
+const kv = toGrpcJsService(KV);
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+async function metric({ address }: GrpcProxy, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${address.port}/proxy/metrics`)).text();
+  const rows = text.split("\n").filter((line) => line.startsWith(`${name} `));
+  return rows.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+/** Reads a page, as bytes without their header's beginning: what differs is who answered and when. */
+async function page(proxy: GrpcProxy, revision: bigint, limit = 5n, serializable = true): Promise<number> {
+  await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
+  const request = create(RangeRequestSchema, {
+    key: bytes("k/"),
+    rangeEnd: bytes("k0"),
+    limit,
+    revision,
+    serializable,
+  });
+  const { payload } = await client.channel.unaryCall(
+    kv.range.path,
+    [],
+    toBinary(RangeRequestSchema, request),
+  );
+  return kv.range.responseDeserialize(payload).kvs.length;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe("--redis-url", () => {
+  let cluster: EtcdCluster;
+  let redis: RunningRedis;
+  let port = 0;
+  let revision = 0n;
+
+  beforeAll(async () => {
+    const binary = (await findEtcdBinaries()).at(-1);
+    if (binary === undefined) throw new Error("no etcd is installed");
+    cluster = await startEtcdCluster({ binary });
+    [port = 0] = await findFreePorts(1);
+    redis = await startRedis(port, ["--requirepass", "pw"]);
+    await using direct = new EtcdClient(cluster.endpoints[0] ?? "");
+    for (let i = 0; i < 10; i++) {
+      const { header } = await direct.call(kv.put, { key: bytes(`k/${i}`), value: bytes(`v${i}`) });
+      revision = header?.revision ?? 0n;
+    }
+  });
+  afterAll(async () => {
+    for (const one of [redis, cluster]) await one[Symbol.asyncDispose]();
+  });
+
+  const start = (more: Partial<Config> = {}): Promise<GrpcProxy> =>
+    startProxy({
+      endpoints: cluster.endpoints,
+      redisUrl: `redis://:pw@127.0.0.1:${port}`,
+      redisTimeout: 1_000,
+      ...more,
+    });
+  /** It is connected, and has written down whose history it is. */
+  const connected = (proxy: GrpcProxy): Promise<void> =>
+    until(async () => (await metric(proxy, 'etcd_edge_store_writes_total{outcome="sent"}')) > 0);
+
+  /** Whether what one replica reads another finds: asked again until the first has an epoch. */
+  async function shares(one: GrpcProxy, two: GrpcProxy): Promise<void> {
+    const hits = 'etcd_edge_cache_answers_total{source="stored"}';
+    for (let limit = 20n; (await metric(two, hits)) === 0; limit++) {
+      expect(await page(one, revision, limit)).toBe(10);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(await page(two, revision, limit)).toBe(10);
+    }
+  }
+
+  it("replicas find what another has read, and only with the key it was sealed with", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "etcd-edge-fabric-"));
+    const keyFile = join(folder, "key");
+    await writeFile(keyFile, "a key");
+    await using one = await start({ fabricKeyFile: keyFile });
+    await using two = await start({ fabricKeyFile: keyFile });
+    await using stranger = await start();
+    for (const proxy of [one, two, stranger]) await connected(proxy);
+    await shares(one, two);
+    for (let limit = 20n; limit < 40n; limit++) await page(stranger, revision, limit);
+    expect(await metric(stranger, 'etcd_edge_cache_answers_total{source="stored"}')).toBe(0);
+    await rm(folder, { recursive: true });
+  });
+
+  it("rule 37: a Redis that anybody can write to is refused where etcd has users", async () => {
+    const bare = { redisUrl: `redis://127.0.0.1:${port}`, user: "root", passwordFile: "/dev/null" };
+    await expect(start(bare)).rejects.toThrow("--redis-url needs a password, or --fabric-key-file");
+    await expect(start({ redisCert: "only.pem" })).rejects.toThrow("must be given together");
+  });
+
+  it("a Redis that is stopped costs no more than its budget, one that is gone nothing but misses", async () => {
+    await using proxy = await start({ redisTimeout: 20 });
+    await connected(proxy);
+    redis.program.signal("SIGSTOP");
+    try {
+      for (let at = revision; at > 3n; at--) expect(await page(proxy, at, 5n, false)).toBeGreaterThan(0);
+      expect(await metric(proxy, 'etcd_edge_store_lookups_total{outcome="late"}')).toBeGreaterThan(0);
+    } finally {
+      redis.program.signal("SIGCONT");
+    }
+    await redis[Symbol.asyncDispose]();
+    await until(async () => (await metric(proxy, "etcd_edge_store_connected")) === 0);
+    expect(await page(proxy, revision)).toBe(5);
+    redis = await startRedis(port, ["--requirepass", "pw"]);
+    await until(async () => (await metric(proxy, "etcd_edge_store_connected")) === 1);
+  });
+});
