@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { networkInterfaces } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import {
   createAutoProbe,
   createEtcdProbe,
@@ -10,7 +10,17 @@ import {
   probeTcp,
   type TlsMaterial,
 } from "@etcd-edge/endpoints";
-import { createAnnouncer, followAnnouncements } from "@etcd-edge/fabric";
+import {
+  createAnnouncer,
+  createBusMessenger,
+  followAnnouncements,
+  followPresences,
+  openBus,
+  presencePath,
+  RollCall,
+  reportPresence,
+  topicOf,
+} from "@etcd-edge/fabric";
 import {
   type AppContext,
   createAdminRoutes,
@@ -23,15 +33,20 @@ import {
   type Service,
   startAdminServer,
   systemClock,
+  version,
 } from "@etcd-edge/runtime";
-import { createBus } from "./bus.ts";
 import type { DiscoveryConfig, HealthCheck } from "./command.ts";
 import { Directory, type DirectoryEntry } from "./directory/directory.ts";
 import { ZoneKeeper } from "./directory/zone-keeper.ts";
 import { type DnsServer, startDnsServer } from "./dns/dns-server.ts";
 import { RateLimit } from "./dns/rate-limit.ts";
+import { describeFleet } from "./fleet/fleet.ts";
+import { createFleetHandler } from "./fleet/fleet-api.ts";
+import { createPresenceHandler } from "./fleet/presence-api.ts";
 import { createEndpointsHandler } from "./http-api.ts";
 import { createStatusPageHandler } from "./status-page.ts";
+import { startRegistry } from "./tiers/start-registry.ts";
+import { Tiers } from "./tiers/tiers.ts";
 import { createUpstreamSources, readTls } from "./upstream-sources.ts";
 
 /**
@@ -46,7 +61,9 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
   const dnsListen = config.dnsAddr === "" ? undefined : parseListenAddress(config.dnsAddr, "dns-addr");
 
-  const bus = undo.use(await createBus(config, { logger, metrics, name: `discovery ${publisher}` }));
+  const name = `discovery ${publisher}`;
+  const { bus, key } = openBus(config, { logger, metrics, name, alone: "announcing to nobody" });
+  undo.use(bus);
 
   // From here to the directory nothing is awaited: probes that answer in between would find no directory.
   const upstream = undo.use(
@@ -89,22 +106,81 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   undo.defer(upstream.endpoints.subscribe(() => directory.refresh()));
   directory.refresh();
 
+  let tiers: Tiers | undefined;
+  const rollCall = undo.use(
+    new RollCall(() => {
+      tiers?.refresh();
+      registry?.registrations.update(rollCall.current());
+    }),
+  );
+  undo.defer(followPresences(bus, config.fabricPrefix, rollCall));
+  const registry = startRegistry(config, {
+    source: upstream.endpoints,
+    logger,
+    onChange: () => tiers?.refresh(),
+  });
+  if (registry !== undefined) undo.use(registry);
+  tiers = undo.use(
+    new Tiers({
+      cluster: config.cluster,
+      present: () => rollCall.current(),
+      registered: () => registry?.proxies.current().values() ?? [],
+      probe: createAutoProbe(tls),
+      probeIntervalMs: config.healthCheckInterval,
+      probeTimeoutMs: config.healthCheckTimeout,
+      logger,
+      onChange: () => undefined, // whoever tells of it listens to the directories
+    }),
+  );
+  const directories: ReadonlyMap<string, Directory> = new Map(tiers.all());
+  for (const [name, one] of directories) {
+    const tierTopic = { ...topic, cluster: topicOf(config.cluster, name) };
+    const tierAnnouncer = undo.use(createAnnouncer({ ...tierTopic, publisher }));
+    undo.defer(
+      one.subscribe(({ version: changed }) => tierAnnouncer.update(changed, one.own().map(toAnnounced))),
+    );
+    tierAnnouncer.update(one.current().version, one.own().map(toAnnounced));
+  }
+
   const dns =
     dnsListen === undefined
       ? undefined
-      : await openDns(undo, { config, listen: dnsListen, directory, logger, metrics });
+      : await openDns(undo, { config, listen: dnsListen, directory, tiers: directories, logger, metrics });
+  const rejected = metrics.counter({
+    name: "etcd_edge_discovery_rejected_presences_total",
+    help: "Presences that were posted and refused: not readable, or not sealed with the key.",
+  });
+  const fleet = { members: directory, tiers, present: () => rollCall.current() };
   const api = undo.use(
     await startAdminServer({
       address: { t: "tcp", ...listen, secure: false },
       routes: new Map([
         ["/", createStatusPageHandler()],
-        ["/v1/endpoints", createEndpointsHandler(directory)],
+        [
+          "/v1/endpoints",
+          createEndpointsHandler((name) => (name === "members" ? directory : directories.get(name))),
+        ],
+        ["/v1/fleet", createFleetHandler(() => describeFleet(fleet))],
+        [presencePath, createPresenceHandler({ rollCall, key, onRejected: () => rejected.inc() })],
       ]),
       logger,
     }),
   );
 
   const readiness = createReadiness();
+  undo.use(
+    reportPresence({
+      messengers: [createBusMessenger(bus, config.fabricPrefix)],
+      describe: () => ({
+        id: publisher,
+        tier: "discovery",
+        name: hostname(),
+        version,
+        uptimeSeconds: process.uptime(),
+        stats: { endpoints: directory.current().entries.length },
+      }),
+    }),
+  );
   readiness.addCheck("endpoints", () =>
     directory.current().entries.length > 0 ? undefined : "no endpoint is known",
   );
@@ -156,12 +232,14 @@ async function openDns(
     config,
     listen,
     directory,
+    tiers,
     logger,
     metrics,
   }: {
     config: DiscoveryConfig;
     listen: HostPort;
     directory: Directory;
+    tiers: ReadonlyMap<string, Directory>;
     logger: AppContext["logger"];
     metrics: Metrics;
   },
@@ -169,6 +247,7 @@ async function openDns(
   const zone = undo.use(
     new ZoneKeeper({
       directory,
+      tiers,
       origin: config.domain.toLowerCase().replace(/\.$/, ""),
       ttlSeconds: Math.ceil(config.dnsTtl / 1_000),
       serverAddresses: reachedAt(listen.host),

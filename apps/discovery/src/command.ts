@@ -1,8 +1,11 @@
+import { fabricOptions } from "@etcd-edge/fabric";
+import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
   type Command,
   commonOptions,
   durationOption,
+  intOption,
   type OptionSpec,
   type OptionTable,
   type OptionValues,
@@ -10,6 +13,8 @@ import {
   stringsOption,
   uintOption,
 } from "@etcd-edge/runtime";
+
+import { isTierName, tierNames } from "./tiers/tier-names.ts";
 
 /** How an endpoint's health is looked at. */
 const healthChecks = ["grpc", "http", "auto", "tcp"] as const;
@@ -46,14 +51,12 @@ type DiscoveryOptions = {
   readonly healthCheck: OptionSpec<"string">;
   readonly healthCheckInterval: OptionSpec<"duration">;
   readonly healthCheckTimeout: OptionSpec<"duration">;
-  readonly natsUrl: OptionSpec<"strings">;
-  readonly natsCredsFile: OptionSpec<"string">;
-  readonly natsCacert: OptionSpec<"string">;
-  readonly natsCert: OptionSpec<"string">;
-  readonly natsKey: OptionSpec<"string">;
-  readonly fabricPrefix: OptionSpec<"string">;
-  readonly fabricKeyFile: OptionSpec<"string">;
-} & typeof commonOptions;
+  readonly resolverPrefix: OptionSpec<"string">;
+  readonly resolverTtl: OptionSpec<"int">;
+  readonly registerTiers: OptionSpec<"strings">;
+} & typeof fabricOptions &
+  typeof identityOptions &
+  typeof commonOptions;
 
 const options: DiscoveryOptions = {
   listenAddr: stringOption({
@@ -181,51 +184,32 @@ const options: DiscoveryOptions = {
     ...edge,
     check: positive("health-check-timeout"),
   }),
-  natsUrl: stringsOption({
-    flag: "nats-url",
-    default: [],
-    doc: "comma separated NATS servers over which endpoint sets are announced; none announces within the process only",
-    ...edge,
-  }),
-  natsCredsFile: stringOption({
-    flag: "nats-creds-file",
+  ...fabricOptions,
+  ...identityOptions,
+  resolverPrefix: stringOption({
+    flag: "resolver-prefix",
     default: "",
-    doc: "path to the NATS credentials file",
+    doc: "prefix under which grpc-proxies are registered in etcd: they are told of, and replicas of --register-tiers are entered there",
     ...edge,
   }),
-  natsCacert: stringOption({
-    flag: "nats-cacert",
-    default: "",
-    doc: "verify certificates of NATS servers using this CA bundle",
+  resolverTtl: intOption({
+    flag: "resolver-ttl",
+    default: 10,
+    doc: "TTL, in seconds, of what is entered under --resolver-prefix",
     ...edge,
+    check: (value) => (value > 0 ? undefined : `invalid resolver-ttl ${value}`),
   }),
-  natsCert: stringOption({
-    flag: "nats-cert",
-    default: "",
-    doc: "identify connections with NATS servers using this TLS certificate file",
+  registerTiers: stringsOption({
+    flag: "register-tiers",
+    default: ["tcp-gateway"],
+    doc: "comma separated tiers whose replicas are entered under --resolver-prefix, where they do not do it themselves: those that speak gRPC",
     ...edge,
-  }),
-  natsKey: stringOption({
-    flag: "nats-key",
-    default: "",
-    doc: "identify connections with NATS servers using this TLS key file",
-    ...edge,
-  }),
-  fabricPrefix: stringOption({
-    flag: "fabric-prefix",
-    default: "etcd-edge",
-    doc: "first tokens of the subjects used on NATS",
-    ...edge,
-    check: (value) =>
-      /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(value)
+    check: (value) => {
+      const wrong = value.find((name) => !isTierName(name));
+      return wrong === undefined
         ? undefined
-        : `invalid argument ${JSON.stringify(value)} for "--fabric-prefix" flag: must be subject tokens`,
-  }),
-  fabricKeyFile: stringOption({
-    flag: "fabric-key-file",
-    default: "",
-    doc: "path to a secret shared by all replicas; messages that are not sealed with it are ignored",
-    ...edge,
+        : `invalid argument ${JSON.stringify(wrong)} for "--register-tiers" flag: must be one of ${tierNames.join(", ")}`;
+    },
   }),
   ...commonOptions,
 };

@@ -3,6 +3,9 @@ import { endpointUrl } from "@etcd-edge/endpoints";
 import { type HttpHandler, parseGoDuration, sendText } from "@etcd-edge/runtime";
 import type { Directory, DirectoryView } from "./directory/directory.ts";
 
+/** The directory of `members`, or of a tier; nothing for a name that is none. */
+export type FindDirectory = (name: string) => Directory | undefined;
+
 /** Longest `?wait=`: below the idle limits of the usual proxies. */
 const maxWaitMs = 55_000;
 /** A comment line this often keeps an event stream alive through proxies. */
@@ -12,13 +15,20 @@ const heartbeatMs = 15_000;
  * `GET /v1/endpoints`: the endpoint set as JSON with an ETag.
  * - `If-None-Match` with the current ETag: 304, or with `?wait=30s` the answer comes when something changes (304 if
  *   nothing did in that time).
+ * - `?tier=grpc-proxy`: the replicas of a tier instead of the members of etcd.
  * - `Accept: text/event-stream`: every version as an event, the current one first.
  */
-export function createEndpointsHandler(directory: Directory): HttpHandler {
+export function createEndpointsHandler(find: FindDirectory): HttpHandler {
   return async (request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
       sendText(response, 405, "method not allowed\n");
+      return;
+    }
+    const name = queryOf(request).get("tier") ?? "members";
+    const directory = find(name);
+    if (directory === undefined) {
+      sendText(response, 404, `there is no tier ${JSON.stringify(name)}\n`);
       return;
     }
     if (request.headers.accept?.includes("text/event-stream") === true) {
@@ -74,9 +84,13 @@ function etagOf({ digest }: DirectoryView): string {
   return `"${digest}"`;
 }
 
+function queryOf(request: IncomingMessage): URLSearchParams {
+  return new URL(request.url ?? "/", "http://localhost").searchParams;
+}
+
 /** 0 without `?wait=`, undefined for what is no duration. */
 function readWait(request: IncomingMessage): number | undefined {
-  const text = new URL(request.url ?? "/", "http://localhost").searchParams.get("wait");
+  const text = queryOf(request).get("wait");
   if (text === null) return 0;
   try {
     return Math.max(0, Math.min(maxWaitMs, parseGoDuration(text)));

@@ -34,14 +34,15 @@ export async function startDiscovery(args: readonly string[]): Promise<Discovery
   return { ...program, url: ready["url"] ?? "", dnsAddress, dnsPort: Number(dnsAddress.split(":")[1]) };
 }
 
-/** Follows the set by long poll until it fits. */
+/** Follows the set by long poll until it fits. @param tier of ours instead of the members */
 export async function setThat(
   discovery: DiscoveryProcess,
   fits: (set: EndpointSetJson) => boolean,
+  tier = "members",
 ): Promise<EndpointSetJson> {
   let etag = "";
   for (;;) {
-    const response = await fetch(`${discovery.url}/v1/endpoints?wait=10s`, {
+    const response = await fetch(`${discovery.url}/v1/endpoints?tier=${tier}&wait=10s`, {
       headers: { "if-none-match": etag },
     });
     if (response.status === 304) continue;

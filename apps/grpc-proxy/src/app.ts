@@ -9,6 +9,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { joinRollCall } from "@etcd-edge/fabric";
 import {
   CertificateUsers,
   isJwtMethod,
@@ -39,7 +40,9 @@ import {
 import { Channel, createCounters, Server } from "@etcd-edge/transport";
 import {
   createExplainWatch,
+  exposeReads,
   exposeWatches,
+  joinFabric,
   logHubEvent,
   toWatchOptions,
   WatchService,
@@ -67,7 +70,6 @@ import { exposeCache, exposeStore, summariseCache } from "./reads/cache-metrics.
 import { toCacheLimits } from "./reads/cache-options.ts";
 import { createEpochProbe } from "./reads/epoch-probe.ts";
 import { openStore } from "./reads/open-store.ts";
-import { exposeReads } from "./reads/read-metrics.ts";
 import { ReadService } from "./reads/read-service.ts";
 import { refuseUnservedOptions } from "./refused-options.ts";
 import { startRegistry } from "./registry/start-registry.ts";
@@ -182,6 +184,12 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
+  const metrics = createMetrics("grpc-proxy");
+  const fabric = await joinFabric(config, {
+    ...{ tier: "grpc-proxy", namespace: config.namespace },
+    ...{ balancer, logger, metrics },
+  });
+  if (fabric !== undefined) undo.use(fabric);
   const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
   const store = config.shareReads
     ? await openStore(config, { clock: systemClock, logger, probe })
@@ -204,8 +212,10 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         if (event.t === "historyReplaced") forgetHistory();
         logHubEvent(event, logger);
       },
+      share: fabric?.share,
     }),
   );
+  fabric?.attach(watches);
   balancer.onRepinned(() => {
     forgetHistory();
     watches.repin();
@@ -241,7 +251,6 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     : undefined;
   if (reads !== undefined) undo.use(reads);
   const calls = createCallCounters();
-  const metrics = createMetrics("grpc-proxy");
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);
   exposeLeaseBook(metrics, leaseBook);
@@ -330,13 +339,27 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   });
   registry.register();
 
+  const presence = joinRollCall({
+    tier: "grpc-proxy",
+    url: advertiseClientUrl,
+    discoveryUrls: [],
+    key: fabric?.key,
+    bus: fabric?.messenger,
+    notReady: () => readiness.problem(),
+    stats: () => Object.fromEntries(watches.stats()),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
+
   const owned = undo.move();
   return {
     address,
     drain: async (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       await registry[Symbol.asyncDispose](); // before the GOAWAY: who looks for another proxy must not find this one
       http.closeIdleConnections();
+      await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();
       deadline.addEventListener("abort", () => server.destroy(), { once: true });
       await server.close(config.shutdownGracePeriod);

@@ -11,7 +11,7 @@ import {
   uintOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
-import { watchOptions } from "@etcd-edge/watching";
+import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
 import { cacheOptions } from "./reads/cache-options.ts";
 
 /**
@@ -286,18 +286,6 @@ export const options = {
     since: "edge",
   }),
   ...cacheOptions,
-  fabricPrefix: stringOption({
-    flag: "fabric-prefix",
-    default: "etcd-edge",
-    doc: "what everything begins with that replicas share: deployments are told apart by it",
-    since: "edge",
-  }),
-  fabricKeyFile: stringOption({
-    flag: "fabric-key-file",
-    default: "",
-    doc: "file with the key that replicas seal with what they share; what is not sealed with it is ignored",
-    since: "edge",
-  }),
   maxConcurrentReads: uintOption({
     flag: "max-concurrent-reads",
     default: 4_096,
@@ -330,6 +318,7 @@ export const options = {
     check: (value) => (value > 0 ? undefined : "--max-queue-wait must be positive"),
   }),
   ...watchOptions,
+  ...feedSharingOptions,
 };
 
 export type Config = OptionValues<typeof options>;

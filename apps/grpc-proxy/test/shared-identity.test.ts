@@ -165,3 +165,43 @@ describe.each(await findEtcdBinaries())("auth that is switched on, etcd $version
     });
   });
 });
+
+describe("tokens that end", () => {
+  it.each([["root"], [""]])("cut no watch of those who came with them (--user=%s)", async (user) => {
+    const binary = (await findEtcdBinaries()).at(-1);
+    if (binary === undefined) throw new Error("no etcd");
+    const folder = await mkdtemp(join(tmpdir(), "etcd-edge-tokens-"));
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, "password"), "pw");
+    const cluster = undo.use(await startEtcdCluster({ binary, args: ["--auth-token-ttl=1"] }));
+    await enableAuth(cluster);
+    const passwordFile = user === "" ? "" : join(folder, "password");
+    // Not asked about meanwhile: that alone would keep the tokens.
+    const more = { user, passwordFile, authRecheck: 600_000 };
+    const proxy = undo.use(await startProxy({ endpoints: cluster.endpoints, ...more }));
+    const login = async (): Promise<string> => {
+      await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
+      return (await client.call(auth.authenticate, { name: "root", password: "pw" })).token;
+    };
+    const watchers: WatchClient[] = [];
+    for (let joined = 1; joined <= 3; joined++) {
+      const token = await login();
+      const watcher = undo.use(new WatchClient(proxy.address.port, ["token", token]));
+      watcher.create({ key: bytes("k") });
+      expect(await watcher.next()).toMatchObject({ created: true, canceled: false });
+      watchers.push(watcher);
+      await using client = new EtcdClient(cluster.endpoints[0] ?? "");
+      const isKnown = (): Promise<boolean> =>
+        client.call(auth.userGet, { name: "root" }, ["token", token]).then(
+          () => true,
+          () => false,
+        );
+      // On a feed of the client's own its token is used, and so kept, for as long as there is a watch; on ours it ends.
+      if (user === "") expect(await isKnown()).toBe(true);
+      else while (await isKnown()) await new Promise((resolve) => setTimeout(resolve, 2_500));
+      await client.call(kv.put, create(PutRequestSchema, { key: bytes("k") }), ["token", await login()]);
+      for (const one of watchers) expect(await one.events(1)).toHaveLength(1);
+    }
+  });
+});

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { ReadHub } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -9,6 +10,7 @@ import {
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
+import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
 import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
@@ -27,18 +29,21 @@ import {
 } from "@etcd-edge/runtime";
 import { Channel, createCounters } from "@etcd-edge/transport";
 import {
+  createReadMembers,
+  exposeReads,
   exposeWatches,
   findNoTransform,
+  joinFabric,
   logHubEvent,
   toWatchOptions,
   WatchService,
 } from "@etcd-edge/watching";
-import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { DoorOptions } from "./door/http-door.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import { createFindClient } from "./limits/client-key.ts";
 import { createClientLimits } from "./limits/client-limits.ts";
+import { openLimitStore } from "./limits/limit-store.ts";
 import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
@@ -52,6 +57,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createSharedReads } from "./upstream/shared-reads.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
@@ -122,7 +128,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
   const balancer = undo.use(createBalancer());
-  const upstream = createBalancedUpstream(balancer);
+  const direct = createBalancedUpstream(balancer);
+  const readHub = new ReadHub({
+    members: createReadMembers(balancer),
+    clock: systemClock,
+    // Before the immediates that write: what one chunk of bytes brought leaves together.
+    defer: (callback) => process.nextTick(callback),
+  });
+  exposeReads(metrics, readHub.counts);
+  const upstream = config.shareReads
+    ? createSharedReads(direct, { hub: readHub, clock: systemClock })
+    : direct;
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
   const questions = createHttpQuestions(() => toOrigins(source.current().endpoints, clientTls), clientTls);
@@ -145,6 +161,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         onAuthChanged: () => watches.forgetPermissions(),
       }),
     );
+  const fabric = await joinFabric(config, {
+    ...{ tier: "http-gateway", namespace: "" },
+    ...{ balancer, logger, metrics },
+  });
+  if (fabric !== undefined) undo.use(fabric);
   const watches: WatchService = undo.use(
     new WatchService({
       balancer,
@@ -154,11 +175,14 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       ...(service && { service }),
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
+      share: fabric?.share,
     }),
   );
+  fabric?.attach(watches);
   balancer.onRepinned(() => watches.repin());
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
+  const limitStore = undo.use(await openLimitStore(config, logger));
   const draining = new AbortController();
   // Every open stream listens: thousands are not a leak.
   setMaxListeners(0, draining.signal);
@@ -168,8 +192,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     pageSizes: new PageSizes(targetPageBytes),
     limits: createClientLimits({
       findClient,
-      createRateLimiter: ({ keyPrefix, points, durationSeconds: duration }) =>
-        new RateLimiterMemory({ keyPrefix, points, duration }),
+      createRateLimiter: limitStore.createRateLimiter,
       requestsPerSecond: config.rateLimit,
       burst: config.rateLimitBurst,
       maxStreams: config.maxStreamsPerClient,
@@ -234,12 +257,26 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   if (config.jsonProfile === "auto") void detected.current();
   logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
 
+  const presence = joinRollCall({
+    tier: "http-gateway",
+    url: config.advertiseUrl,
+    discoveryUrls: config.discoveryUrl,
+    key: fabric?.key ?? readFabricKey(config),
+    bus: fabric?.messenger,
+    notReady: () => readiness.problem(),
+    stats: () => Object.fromEntries(watches.stats()),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
+
   const owned = undo.move();
   return {
     url: server.url,
     drain: async (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       const closed = server.closeGently();
+      await fabric?.drain(); // while clients are still served: what others live on is theirs before it ends here
       watches.drain();
       draining.abort();
       webSockets.close();

@@ -1,3 +1,4 @@
+import { presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -11,8 +12,9 @@ import {
   stringsOption,
   upstreamTlsOptions,
 } from "@etcd-edge/runtime";
-import { watchOptions } from "@etcd-edge/watching";
+import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
 import { limitOptions, positive } from "./limits/limit-options.ts";
+import { limitStoreOptions } from "./limits/limit-store.ts";
 import { sourceOptions } from "./upstream/source-options.ts";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
@@ -24,6 +26,7 @@ export const options: {
   readonly cors: OptionSpec<"strings">;
   readonly hostWhitelist: OptionSpec<"strings">;
   readonly maxRequestBytes: OptionSpec<"int">;
+  readonly shareReads: OptionSpec<"bool">;
   readonly docs: OptionSpec<"bool">;
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
@@ -35,12 +38,16 @@ export const options: {
 } & typeof commonOptions &
   typeof sourceOptions &
   typeof limitOptions &
+  typeof limitStoreOptions &
   typeof watchOptions &
+  typeof feedSharingOptions &
   typeof identityOptions &
+  typeof presenceOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
   ...sourceOptions,
   ...limitOptions,
+  ...limitStoreOptions,
   listenAddr: stringOption({
     flag: "listen-addr",
     default: "127.0.0.1:23780",
@@ -76,6 +83,12 @@ export const options: {
     since: "3.4",
     check: positive("max-request-bytes"),
   }),
+  shareReads: boolOption({
+    flag: "share-reads",
+    default: true,
+    doc: "let linearizable reads that wait at the same time share requests to etcd",
+    since: "edge",
+  }),
   docs: boolOption({
     flag: "docs",
     default: true,
@@ -103,7 +116,9 @@ export const options: {
     check: positive("websocket-ping-interval"),
   }),
   ...watchOptions,
+  ...feedSharingOptions,
   ...identityOptions,
+  ...presenceOptions,
   ...upstreamTlsOptions,
   certFile: stringOption({
     flag: "cert-file",

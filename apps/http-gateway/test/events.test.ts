@@ -136,9 +136,13 @@ describe.each(await findEtcdBinaries())("Server-Sent Events before etcd $version
     const leaving = await startGateway(cluster.endpoints);
     using probe = new EventSourceProbe(leaving.url, "/v3/watch?key=a");
     await opened(probe);
+    await put("a", "before it goes");
+    await expect.poll(() => probe.messages.length, timeout).toBe(1);
     const drained = leaving.drain(AbortSignal.timeout(30_000));
     await expect.poll(() => probe.isOver, timeout).toBe(true);
-    expect(probe.others.at(-1)).toMatch(/^retry: \d+$/);
+    expect(probe.others.at(-1)).toMatch(/^retry: [123]\d{3}$/);
+    // The last word is how far the client is.
+    expect(probe.events.at(-1)).toMatchObject({ name: "bookmark", id: probe.events.at(-2)?.id });
     await drained;
     await leaving[Symbol.asyncDispose]();
   });

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import {
   type ConfiguredSource,
   createConfiguredSource,
@@ -7,6 +8,13 @@ import {
   endpointAddress,
   parseEndpoints,
 } from "@etcd-edge/endpoints";
+import {
+  createBusMessenger,
+  followDiscoveryFabric,
+  joinRollCall,
+  openBus,
+  readFabricKey,
+} from "@etcd-edge/fabric";
 import {
   type AppContext,
   ConfigError,
@@ -42,16 +50,24 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
   const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
-  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0;
+  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0 || config.discoveryFabric;
   const tls = await readCheckTls(config);
-  const endpoints = undo.use(
-    await createConfiguredSource({
-      ...config,
-      endpoints: isDiscovered ? fallback : listed.endpoints,
-      discoveryUrls: config.discoveryUrl,
-      ca: tls.ca,
-      logger,
-    }),
+  const metrics = createMetrics("tcp-gateway");
+  const fabric =
+    config.natsUrl.length === 0
+      ? undefined
+      : openBus(config, { logger, metrics, name: `tcp-gateway ${hostname()}`, alone: "following nobody" });
+  if (fabric !== undefined) undo.use(fabric.bus);
+  const endpoints: ConfiguredSource = undo.use(
+    config.discoveryFabric
+      ? followDiscoveryFabric(config, { bus: fabric?.bus, fallback, logger })
+      : await createConfiguredSource({
+          ...config,
+          endpoints: isDiscovered ? fallback : listed.endpoints,
+          discoveryUrls: config.discoveryUrl,
+          ca: tls.ca,
+          logger,
+        }),
   );
   const given = isDiscovered ? endpoints.current().endpoints : listed.endpoints;
   // Names are looked up only once the texts are right, as etcd's gateway does.
@@ -86,7 +102,6 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
     }),
   );
 
-  const metrics = createMetrics("tcp-gateway");
   gateway = undo.use(
     await Gateway.listen(listen.value, {
       upstreams: upstreamsOf(pool, endpoints),
@@ -120,11 +135,22 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   }
 
   const { address } = gateway;
+  const presence = joinRollCall({
+    tier: "tcp-gateway",
+    url: config.advertiseUrl,
+    discoveryUrls: config.discoveryUrl,
+    key: fabric?.key ?? readFabricKey(config),
+    bus: fabric && createBusMessenger(fabric.bus, config.fabricPrefix),
+    notReady: () => readiness.problem(),
+    stats: () => ({ connections: gateway?.openConnections ?? 0 }),
+    logger,
+  });
+  if (presence !== undefined) undo.use(presence);
   logger.info("ready to proxy client requests", {
     endpoints: given.map(endpointAddress),
     "listen-addr": formatHostPort(address),
   });
-  return toService(address, { gateway, readiness, owned: undo.move() });
+  return toService(address, { gateway, readiness, presence, owned: undo.move() });
 }
 
 function toService(
@@ -132,13 +158,20 @@ function toService(
   {
     gateway,
     readiness,
+    presence,
     owned,
-  }: { gateway: Gateway; readiness: { startDraining(): void }; owned: AsyncDisposableStack },
+  }: {
+    gateway: Gateway;
+    readiness: { startDraining(): void };
+    presence: { tell(): void } | undefined;
+    owned: AsyncDisposableStack;
+  },
 ): GatewayApp {
   return {
     address,
     drain: (deadline) => {
       readiness.startDraining();
+      presence?.tell();
       return gateway.drain(deadline);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

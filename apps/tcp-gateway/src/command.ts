@@ -1,3 +1,4 @@
+import { fabricOptions, fabricSourceOptions, presenceOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
   type Command,
@@ -48,7 +49,10 @@ type GatewayOptions = {
   readonly acceptProxyProtocol: OptionSpec<"bool">;
   readonly sendProxyProtocol: OptionSpec<"string">;
   readonly reusePort: OptionSpec<"bool">;
-} & typeof commonOptions;
+} & typeof fabricOptions &
+  typeof presenceOptions &
+  typeof fabricSourceOptions &
+  typeof commonOptions;
 
 const options: GatewayOptions = {
   listenAddr: stringOption({
@@ -113,6 +117,9 @@ const options: GatewayOptions = {
         : `invalid argument ${JSON.stringify(wrong)} for "--discovery-url" flag: must be an http or https URL`;
     },
   }),
+  ...presenceOptions,
+  ...fabricSourceOptions,
+  ...fabricOptions,
   dnsServers: stringsOption({
     flag: "dns-servers",
     default: [],

@@ -14,6 +14,16 @@ export {
 } from "./cache/read-cache.ts";
 export { RemoteAnswers } from "./cache/remote-answers.ts";
 export { InProcessStore, type SharedStore } from "./cache/shared-store.ts";
+export { type CreateRate, defaultCreateRate } from "./fabric/create-budget.ts";
+export type { FabricCounters } from "./fabric/fabric-counters.ts";
+export {
+  FabricReplica,
+  type FabricReplicaOptions,
+  type ReplicaDescription,
+} from "./fabric/fabric-replica.ts";
+export type { FeedFabric } from "./fabric/feed-fabric.ts";
+export type { Digest, EpochTag, FabricBus, HistoryRecord, HistoryStore } from "./fabric/ports.ts";
+export type { Replica } from "./fabric/roster.ts";
 export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
 export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";
 export { defaultLeaseLimits, type LeaseBookLimits } from "./lease/lease-limits.ts";
@@ -49,6 +59,7 @@ export {
   toRangeFields,
   upperBound,
 } from "./range/key-range.ts";
+export { endOfPrefix } from "./range/prefix-end.ts";
 export type {
   ReadFailure,
   ReadMembers,
@@ -70,6 +81,7 @@ export { FeedSpread } from "./watch/feed-spread.ts";
 export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
+export type { FeedSharing, FeedSharingView, HubPort } from "./watch/sharing.ts";
 export { TimeLimit } from "./watch/time-limit.ts";
 export { createOwnDesk, type WatchDesk } from "./watch/watch-desk.ts";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.ts";

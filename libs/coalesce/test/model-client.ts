@@ -33,7 +33,8 @@ export class ModelClient implements ModelStreamPort {
   readonly over: ClientWatch[] = [];
   readonly refused: WatchResponse[] = [];
   isReading = true;
-  isSendingFalse = false;
+  /** Its etcd was restored from a backup: what it had has become untrue, and only the end of its watches is looked at. */
+  isRestored = false;
   progressAnswers = 0;
   endedWith: { readonly code: number; readonly message: string } | undefined;
   #highest = 0n;
@@ -84,6 +85,7 @@ export class ModelClient implements ModelStreamPort {
       this.over.push(watch);
       const last = watch.events.at(-1)?.kv?.modRevision ?? watch.next - 1n;
       const { compactRevision } = response;
+      if (this.isRestored) return;
       // An old etcd leaves out deletes at the compacted revision: that one is gone too (rule 5).
       const gone = this.#etcd.compactRevision + (this.#etcd.version === "3.4.23" ? 1n : 0n);
       if (compactRevision > gone) throw new Error("compacted at a revision that is not");

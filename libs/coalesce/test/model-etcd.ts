@@ -48,6 +48,7 @@ export class ModelEtcd {
   head = 1n;
   compactRevision = 0n;
   clusterId = 7n;
+  raftTerm = 2n;
   readonly members: ModelMember[];
   readonly streams: Set<ModelStream> = new Set();
   readonly chance: Chance;
@@ -92,6 +93,15 @@ export class ModelEtcd {
   at(key: string, revision: bigint): Change | undefined {
     const last = this.history.findLast((change) => change.key === key && change.revision <= revision);
     return last?.isDelete === true ? undefined : last;
+  }
+
+  /** A backup is restored: the same cluster, an earlier revision, a lower term; every stream ends. */
+  restore(head: bigint): void {
+    this.history.splice(0, this.history.length, ...this.history.filter(({ revision }) => revision <= head));
+    this.head = head;
+    this.raftTerm -= 1n;
+    for (const member of this.members) member.applied = head;
+    for (const stream of [...this.streams]) stream.break();
   }
 
   openStream(member: string, sink: StreamSink): StreamPort {
@@ -160,6 +170,11 @@ export class ModelStream implements StreamPort {
 
   get watchCount(): number {
     return this.#watches.size;
+  }
+
+  /** What is watched on it. */
+  get ranges(): readonly KeyRange[] {
+    return [...this.#watches.values()].map(({ range }) => range);
   }
 
   /** Whether everything there is to say has been said. */
@@ -258,7 +273,7 @@ export class ModelStream implements StreamPort {
   }
 
   #say(response: object, revision: bigint): void {
-    const header = { clusterId: this.#etcd.clusterId, memberId: 1n, revision, raftTerm: 2n };
+    const header = { clusterId: this.#etcd.clusterId, memberId: 1n, revision, raftTerm: this.#etcd.raftTerm };
     this.#outbox.push(toBinary(WatchResponseSchema, create(WatchResponseSchema, { header, ...response })));
   }
 }

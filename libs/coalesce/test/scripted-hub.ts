@@ -57,6 +57,7 @@ export function events(texts: readonly string[], prev?: string): readonly EventV
 
 /** An upstream watch whose etcd is the test. */
 export class ScriptedWatch implements UpstreamWatch {
+  readonly via = "etcd";
   readonly request: UpstreamWatchRequest;
   readonly sink: UpstreamWatchSink;
   readonly member: string;

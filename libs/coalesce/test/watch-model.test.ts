@@ -19,19 +19,7 @@ import { FakeClock, settle } from "./fake-clock.ts";
 import { ModelClient } from "./model-client.ts";
 import { ModelConnection } from "./model-connection.ts";
 import { type Chance, ModelEtcd, toKeyValue } from "./model-etcd.ts";
-
-/** mulberry32: small, and the same on every machine. */
-function seeded(seed: number): Chance {
-  let state = seed >>> 0;
-  return {
-    int(below) {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-      return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-    },
-  };
-}
+import { seeded } from "./seeded.ts";
 
 const keys = ["a", "b", "b\0", "c", "ca", "z"];
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));

@@ -471,6 +471,8 @@ describe("upstream streams", () => {
       const request = {
         range: { t: "point", key: bytes(key) },
         startRevision: 5n,
+        coverage: 5n,
+        via: undefined,
         prevKv: false,
         isAlone: false,
         avoid: undefined,

@@ -56,6 +56,11 @@ export class ServiceIdentity implements Disposable {
     void this.refresh();
   }
 
+  /** The user of etcd that it is. */
+  get user(): string {
+    return this.#token.user;
+  }
+
   /** Whether anything can be done under it now. */
   get isReady(): boolean {
     return this.#state.t === "ready";

@@ -41,6 +41,11 @@ export class ServiceToken {
     this.#user = user;
   }
 
+  /** The name of the user. */
+  get user(): string {
+    return this.#user.name;
+  }
+
   /** Metadata to send; empty while etcd wants no users. Callers at the same time share one question. */
   metadata(call: MakeCall): Promise<RawMetadata> {
     this.#current ??= this.#fetch(call).catch((error: unknown) => {

@@ -23,6 +23,7 @@ export { findFreePorts, isFree } from "./process/free-ports.ts";
 export { type RunningRedis, startRedis } from "./process/redis-server.ts";
 export { Random } from "./random.ts";
 export { type FaultRelay, startFaultRelay } from "./relay/fault-relay.ts";
+export { type Cutter, createNatsCutter, type Piece } from "./relay/nats-messages.ts";
 export type { RelayWeather } from "./relay/relay-weather.ts";
 export type {
   CertificateAuthority,

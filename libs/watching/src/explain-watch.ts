@@ -1,4 +1,4 @@
-import type { Feed, Watcher } from "@etcd-edge/coalesce";
+import type { Feed, FeedSharing, Watcher } from "@etcd-edge/coalesce";
 import type { HttpHandler } from "@etcd-edge/runtime";
 import { describeRange } from "./describe-range.ts";
 import type { WatchService } from "./watch-service.ts";
@@ -36,13 +36,13 @@ function explain(watches: WatchService, limit: number): unknown {
       scope,
       storeRevision: String(hub.history.known),
       streams: sessions.size,
-      feeds: [...hub.feeds()].map(explainFeed),
+      feeds: [...hub.feeds()].map((feed) => explainFeed(feed, hub.sharing)),
       watches: list,
     };
   });
 }
 
-function explainFeed(feed: Feed): unknown {
+function explainFeed(feed: Feed, sharing: FeedSharing | undefined): unknown {
   return {
     range: describeRange(feed.range),
     state: feed.state,
@@ -53,6 +53,7 @@ function explainFeed(feed: Feed): unknown {
     logBytes: feed.log.bytes,
     prevKvFrom: feed.prevKvBase === undefined ? undefined : String(feed.prevKvBase),
     watchers: feed.size,
+    ...(sharing === undefined ? {} : { fabric: sharing.describe(feed) }),
   };
 }
 

@@ -1,6 +1,11 @@
+export { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 export { createExplainWatch } from "./explain-watch.ts";
+export { type FeedSharingConfig, feedSharingOptions } from "./feed-sharing-options.ts";
 export { logHubEvent } from "./hub-log.ts";
+export { type Fabric, joinFabric } from "./join-fabric.ts";
 export { type FindMessageTransform, findNoTransform, type MessageTransform } from "./message-transform.ts";
+export { createReadMembers } from "./read-members.ts";
+export { exposeReads } from "./read-metrics.ts";
 export { scopeMetadata } from "./scope-metadata.ts";
 export { identityOfCredential, type WatchIdentity } from "./watch-identity.ts";
 export { exposeWatches } from "./watch-metrics.ts";

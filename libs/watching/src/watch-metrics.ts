@@ -14,6 +14,21 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
     sum(watches.scopes(), ({ sessions }) => sessions.size),
   );
   gauge("feeds", "Watches at etcd that clients share.", () => count(watches.feeds(), isShared));
+  metrics.gauge({
+    name: "etcd_edge_fabric_feeds",
+    help: "Feeds that clients share, by where their events come from: a watch of this replica at etcd, or frames of another.",
+    labelNames: ["role"],
+    collect: (one) => {
+      one.set(
+        { role: "ingesting" },
+        count(watches.feeds(), (feed) => isShared(feed) && feed.via === "etcd"),
+      );
+      one.set(
+        { role: "following" },
+        count(watches.feeds(), (feed) => isShared(feed) && feed.via === "fabric"),
+      );
+    },
+  });
   gauge("catch_ups", "Watches at etcd for clients that are behind.", () =>
     count(watches.feeds(), (feed) => feed.isCatchUp),
   );

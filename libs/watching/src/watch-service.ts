@@ -1,9 +1,11 @@
 import {
   type Feed,
+  type FeedSharing,
   FeedSpread,
   gatesOf,
   type HubCounters,
   type HubEvent,
+  type HubPort,
   LogBudget,
   PermissionBook,
   Revocation,
@@ -41,6 +43,8 @@ export interface WatchServiceOptions {
   /** A stream that has not been read for this long while there was something for it is ended; 0 for never. */
   readonly stallTimeoutMs: number;
   readonly onEvent: (event: HubEvent) => void;
+  /** Shares the feeds of an identity scope with other replicas; nothing where it is not shared. */
+  readonly share?: ((scope: string, hub: HubPort) => FeedSharing | undefined) | undefined;
   /** An identity of ours that feeds are shared under by all who may read them; without it only equal credentials share. */
   readonly service?: ServiceIdentity;
   readonly names: TokenNames;
@@ -156,6 +160,35 @@ export class WatchService implements Disposable {
     return count;
   }
 
+  /** Everything below this is compacted, as etcd has said to any of the scopes. */
+  get compactRevision(): bigint {
+    let highest = 0n;
+    for (const { hub } of this.#scopes.values())
+      if (hub.compactRevision > highest) highest = hub.compactRevision;
+    return highest;
+  }
+
+  /** Counts that other replicas and status pages are told. */
+  stats(): ReadonlyMap<string, number> {
+    let ingesting = 0;
+    let following = 0;
+    for (const { via } of this.feeds()) {
+      if (via === "etcd") ingesting++;
+      else if (via === "fabric") following++;
+    }
+    let streams = 0;
+    for (const { sessions } of this.#scopes.values()) streams += sessions.size;
+    return new Map([
+      ["scopes", this.#scopes.size],
+      ["streams", streams],
+      ["watches", this.total.watches],
+      ["watchers-coalescing", this.sharing().watchersCoalescing],
+      ["feeds-ingesting", ingesting],
+      ["feeds-following", following],
+      ["log-bytes", this.budget.totalBytes],
+    ]);
+  }
+
   /** How much is shared now, and was. */
   sharing(): { readonly watchersCoalescing: number; readonly eventsCoalescing: number } {
     let watchersCoalescing = 0;
@@ -258,17 +291,23 @@ export class WatchService implements Disposable {
   #sharedHub(): WatchHub | undefined {
     const { service } = this.#options;
     if (service?.isReady !== true) return undefined;
-    this.#shared ??= this.#createHub(service.balancer, service.credential, () => service.refresh());
+    this.#shared ??= this.#createHub(`service/${service.user}`, service.balancer, service.credential, () =>
+      service.refresh(),
+    );
     return this.#shared.hub;
   }
 
-  /** @param renew fetches another credential where etcd no longer takes the one it is shown */
+  /**
+   * @param scope names who sees what its feeds bring
+   * @param renew fetches another credential where etcd no longer takes the one it is shown
+   */
   #createHub(
+    scope: string,
     balancer: ChannelBalancer,
     credential: () => string | undefined,
     renew?: () => Promise<void>,
   ): Hub {
-    const { findTransform, clock, onEvent } = this.#options;
+    const { findTransform, clock, onEvent, share } = this.#options;
     const pool = new UpstreamPool(new UpstreamStreams(balancer, credential, findTransform(watchPath)));
     const reads = new QuorumReads({ balancer, credential, findTransform, ...(renew && { renew }) });
     const hub = new WatchHub({
@@ -280,6 +319,7 @@ export class WatchService implements Disposable {
       clock,
       budget: this.budget,
       onEvent,
+      createSharing: (port) => share?.(scope, port),
     });
     return { hub, pool };
   }
@@ -306,7 +346,7 @@ export class WatchService implements Disposable {
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
     const { balancer, findTransform, clock, limits, service, names } = this.#options;
-    const { hub, pool } = this.#createHub(balancer, credential, renew);
+    const { hub, pool } = this.#createHub(key, balancer, credential, renew);
     const sessions = new Map<WatchSession, SessionTraits>();
     const source = createPermissionSource({ credential: credential(), hub, names, service, findTransform });
     const book = new PermissionBook({

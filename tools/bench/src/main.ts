@@ -3,6 +3,9 @@ import { stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
+import { benchFabric } from "./scenarios/fabric.ts";
+import { benchHttp } from "./scenarios/http.ts";
+
 import { benchLeases } from "./scenarios/leases.ts";
 import { benchReads } from "./scenarios/reads.ts";
 import { benchSoak } from "./scenarios/soak.ts";
@@ -16,6 +19,8 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   tcp: benchTcp,
   transport: benchTransport,
   unary: benchUnary,
+  http: benchHttp,
+  fabric: benchFabric,
   leases: benchLeases,
   reads: benchReads,
   soak: benchSoak,

@@ -47,6 +47,11 @@ export const clusterOptions = {
   grpcProxyPort: port("grpc-proxy-port", 23_790, "base port of grpc-proxy"),
   httpGatewayPort: port("http-gateway-port", 23_780, "base port of http-gateway"),
   discoveryPort: port("discovery-port", 23_770, "base port of discovery's HTTP"),
+  natsPort: port(
+    "nats-port",
+    24_222,
+    "port of the NATS server over which replicas share what they watch; without nats-server on this machine there is none",
+  ),
   dnsPort: port("dns-port", 23_753, "base port of discovery's DNS"),
 };
 

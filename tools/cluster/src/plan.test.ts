@@ -22,6 +22,18 @@ describe("planTiers", () => {
     expect(findClashes([...ports, ...planEtcdPorts(defaults.etcdPort)])).toEqual([]);
   });
 
+  it("tells tiers whose replicas talk to each other where NATS is, if it is there", () => {
+    const withNats = planTiers(defaults, ["127.0.0.1:1"], "nats://127.0.0.1:2")
+      .filter(({ args }) => args.includes("--nats-url=nats://127.0.0.1:2"))
+      .map(({ tier }) => tier);
+    expect(withNats).toEqual(["grpc-proxy", "http-gateway", "discovery"]);
+    expect(
+      planTiers(defaults, [])
+        .flatMap(({ args }) => args)
+        .join(),
+    ).not.toContain("nats");
+  });
+
   it("names a port that is asked for twice", () => {
     const twice = { ...defaults, tcpGatewayPort: 23_790 };
     expect(findClashes(planTiers(twice, []).flatMap((one) => one.ports))).toEqual([23_790, 23_840]);

@@ -25,9 +25,19 @@ const replicaStep = 100;
 /** Admin listeners stand this far above the base port of their tier. */
 const adminOffset = 50;
 
-/** Lays out every tier process in front of the given etcd endpoints, in the order they are started. */
-export function planTiers(config: ClusterConfig, endpoints: readonly string[]): TierProcess[] {
+/**
+ * Lays out every tier process in front of the given etcd endpoints, in the order they are started.
+ *
+ * @param natsUrl over which replicas talk to each other; nothing where there is no NATS server
+ */
+export function planTiers(
+  config: ClusterConfig,
+  endpoints: readonly string[],
+  natsUrl?: string,
+): TierProcess[] {
   const upstream = `--endpoints=${endpoints.join(",")}`;
+  const fabric = (tier: TierName): readonly string[] =>
+    natsUrl === undefined || tier === "tcp-gateway" ? [] : [`--nats-url=${natsUrl}`];
   const rows: { tier: TierName; count: number; port: number; more: (shift: number) => ExtraListener }[] = [
     { tier: "tcp-gateway", count: config.tcpGateway, port: config.tcpGatewayPort, more: () => none },
     {
@@ -54,7 +64,14 @@ export function planTiers(config: ClusterConfig, endpoints: readonly string[]): 
       return {
         tier,
         replica,
-        args: ["start", upstream, `--listen-addr=${address}`, `--metrics-addr=${adminUrl}`, ...extra.args],
+        args: [
+          "start",
+          upstream,
+          `--listen-addr=${address}`,
+          `--metrics-addr=${adminUrl}`,
+          ...fabric(tier),
+          ...extra.args,
+        ],
         ports: [port + shift, adminPort, ...extra.ports],
         address,
         adminUrl,

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureEtcd, isFree, startEtcdCluster } from "@etcd-edge/testkit";
+import { ensureEtcd, findProgram, isFree, startEtcdCluster, startProgram } from "@etcd-edge/testkit";
 import type { ClusterConfig } from "./options.ts";
 import { findClashes, planEtcdPorts, planTiers, type TierProcess } from "./plan.ts";
 import { renderWelcome } from "./table.ts";
@@ -20,8 +20,10 @@ export async function runCluster(config: ClusterConfig): Promise<void> {
 
   const etcdPorts = planEtcdPorts(config.etcdPort);
   const endpoints = etcdPorts.slice(0, 3).map((port) => `127.0.0.1:${port}`);
-  const plan = planTiers(config, endpoints);
-  await refuseTakenPorts([...etcdPorts, ...plan.flatMap((one) => one.ports)]);
+  const natsServer = await findProgram("nats-server");
+  const plan = planTiers(config, endpoints, natsServer && `nats://127.0.0.1:${config.natsPort}`);
+  const natsPorts = natsServer === undefined ? [] : [config.natsPort];
+  await refuseTakenPorts([...etcdPorts, ...natsPorts, ...plan.flatMap((one) => one.ports)]);
   const binary = (await ensureEtcd(say)).at(-1);
   if (binary === undefined) throw new Error("no etcd found");
 
@@ -33,6 +35,11 @@ export async function runCluster(config: ClusterConfig): Promise<void> {
   const cluster = stack.use(
     await startEtcdCluster({ binary, members: 3, basePort: config.etcdPort, dataDir, detached: true }),
   );
+  if (natsServer !== undefined) {
+    say("starting a NATS server: replicas share what they watch …");
+    const args = ["-a", "127.0.0.1", "-p", String(config.natsPort)];
+    await stack.use(startProgram(natsServer, args, { detached: true })).waitForLine("Server is ready");
+  }
   say(`starting ${plan.length} tier processes …`);
   const tiers = plan.map((one) => stack.use(startTier(one)));
   const failed = watchForEnd(tiers);

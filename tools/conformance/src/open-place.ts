@@ -4,7 +4,6 @@ import {
   createAuthority,
   type EtcdBinary,
   type EtcdCluster,
-  type RunningProgram,
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
@@ -42,8 +41,7 @@ export async function openPlace(place: Place, binary: EtcdBinary): Promise<OpenP
   let upstream: readonly string[] = cluster.endpoints;
   for (const tier of door.tiers.toReversed()) {
     const flags = tier === "grpc-proxy" ? proxyFlags(place, authority, server) : [];
-    const program = undo.use(startTier(tier, upstream, flags));
-    upstream = [await listeningAddress(tier, program)];
+    upstream = [await startTierProcess(tier, upstream, flags, undo)];
   }
   const [address = ""] = upstream;
   const owned = undo.move();
@@ -82,25 +80,23 @@ function proxyFlags(
   ];
 }
 
-function startTier(
-  tier: "grpc-proxy" | "tcp-gateway",
+/** What each tier says when it serves. */
+const readyLines: Readonly<Record<string, string>> = {
+  "grpc-proxy": "started gRPC proxy",
+  "http-gateway": "ready to serve client requests",
+};
+
+/** Starts a tier as users do, on a free port. @param undo ends it. @returns `host:port` where it serves */
+export async function startTierProcess(
+  tier: string,
   upstream: readonly string[],
   flags: readonly string[],
-): RunningProgram {
+  undo: AsyncDisposableStack,
+): Promise<string> {
   const main = join(root, "apps", tier, "src", "main.ts");
-  return startProgram(process.execPath, [
-    main,
-    "start",
-    `--endpoints=${upstream.join(",")}`,
-    "--listen-addr=127.0.0.1:0",
-    ...flags,
-  ]);
-}
-
-async function listeningAddress(tier: string, program: RunningProgram): Promise<string> {
-  const line = await program.waitForLine(
-    tier === "grpc-proxy" ? "started gRPC proxy" : "ready to proxy client requests",
-  );
+  const args = ["start", `--endpoints=${upstream.join(",")}`, "--listen-addr=127.0.0.1:0", ...flags];
+  const program = undo.use(startProgram(process.execPath, [main, ...args]));
+  const line = await program.waitForLine(readyLines[tier] ?? "ready to proxy client requests");
   const said = JSON.parse(line) as { address?: string; "listen-addr"?: string };
-  return said.address ?? said["listen-addr"] ?? "";
+  return (said.address ?? said["listen-addr"] ?? "").replace(/^https?:\/\//, "");
 }

@@ -14,9 +14,10 @@ const main = join(import.meta.dirname, "main.ts");
 const secure = ["--tls", "--token-ttl=2s"];
 const runs: Readonly<Record<string, readonly string[]>> = {
   "grpc-proxy-replicas": ["--start=grpc-proxy", "--replicas=2"],
+  "grpc-proxy-fabric": ["--start=grpc-proxy", "--replicas=3", "--nats"],
   "grpc-proxy-secure": ["--start=grpc-proxy", ...secure],
   "tcp-gateway": ["--start=tcp-gateway", "--replicas=2", "--tls"],
-  chain: ["--start=chain", "--replicas=2", ...secure],
+  chain: ["--start=chain", "--replicas=2", "--nats", ...secure],
   direct: ["--start=direct"],
   // Not ours: what they break is for the table in docs/VERIFY.md.
   "etcd-grpc-proxy": ["--start=etcd-grpc-proxy"],

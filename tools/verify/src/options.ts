@@ -82,6 +82,12 @@ export const verifyOptions = {
     doc: "encrypt every hop of what --start starts",
     since: "edge",
   }),
+  nats: boolOption({
+    flag: "nats",
+    default: false,
+    doc: "replicas of what --start starts share what they watch, over a NATS server of their own",
+    since: "edge",
+  }),
   tokenTtl: durationOption({
     flag: "token-ttl",
     default: 0,

@@ -102,8 +102,11 @@ async function startOwn(config: VerifyConfig, random: Random): Promise<Stack> {
   if (!isDoor(config.start)) throw new Error(`no door ${config.start}`);
   const members = config.members === 1 ? 1 : 3;
   const tokenTtlSeconds = Math.ceil(config.tokenTtl / 1000);
-  const { replicas, tls } = config;
-  return await startStack({ door: config.start, binary, members, replicas, tokenTtlSeconds, tls }, random);
+  const { replicas, tls, nats: hasNats } = config;
+  return await startStack(
+    { door: config.start, binary, members, replicas, tokenTtlSeconds, tls, hasNats },
+    random,
+  );
 }
 
 /** The faults that were asked for and can be had; for `all` what cannot is left out, by name it is a note. */
@@ -154,6 +157,7 @@ function describe(config: VerifyConfig, stack: Stack | undefined): string {
     `${door}${door === "direct" ? "" : ` × ${replicas}`}`,
     `etcd ${binary.version} × ${members}`,
     ...(tls ? ["TLS"] : []),
+    ...(stack.nats === undefined ? [] : ["NATS"]),
     ...(tokenTtlSeconds > 0 ? [`users, tokens of ${tokenTtlSeconds} s`] : []),
   ];
   return parts.join(", ");

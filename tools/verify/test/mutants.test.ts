@@ -59,13 +59,27 @@ describe("verify is able to fail", () => {
   });
   afterAll(() => cluster[Symbol.asyncDispose]());
 
+  /**
+   * Two replicas that share what they watch, whose frames are lost now and then: each of them follows the other in some
+   * of the ranges.
+   */
+  const loseFrames =
+    ({ nats }: Stack): Disturb =>
+    ({ traffic }) => {
+      nats?.relay.setWeather({ dropPercent: 10, reorderPercent: 5 });
+      return new Promise((resolve) => traffic.addEventListener("abort", () => resolve()));
+    };
+
   /** grpc-proxy in front of the cluster, with one of the mutants in it. */
-  async function startProxy(mutant?: string, members: 1 | 3 = 1): Promise<Stack> {
+  async function startProxy(mutant?: string, hasNats = false, members: 1 | 3 = 1): Promise<Stack> {
     const node =
       mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
-    const common = { door: "grpc-proxy", members, replicas: 1, tokenTtlSeconds: 0, tls: false } as const;
+    const common = { door: "grpc-proxy", members, tokenTtlSeconds: 0, tls: false } as const;
     const running = members === 1 ? { cluster } : {};
-    return await startStack({ ...common, binary: cluster.binary, ...running, ...node }, random.fork());
+    return await startStack(
+      { ...common, hasNats, replicas: hasNats ? 2 : 1, binary: cluster.binary, ...running, ...node },
+      random.fork(),
+    );
   }
 
   it("and finds nothing where nothing is wrong", async () => {
@@ -79,21 +93,37 @@ describe("verify is able to fail", () => {
     expect(search.calls).toBeGreaterThan(1_000);
   });
 
-  it.each(Object.entries(mutants))("%s is caught", async (name, mutant) => {
-    const { caughtBy, operations, needsCuts, needsLag } = mutant;
-    await using stack = await startProxy(name, needsLag === true ? 3 : 1);
-    if (needsLag === true) makeLag(stack);
-    // A mutant's watches need not come to rest.
-    const options = roundOptions(stack, 500);
-    const found = new Set<PromiseName>();
-    for (let done = 0; done < operations && !found.has(caughtBy); done += roundOperations) {
-      const limits = { operations: roundOperations, durationMs: 30_000 };
-      const disturb = needsCuts ? cutUpstream(stack) : undefined;
-      const history = await runRound(options, `${name}/${done}/`, limits, random.fork(), disturb);
-      for (const { promise } of checkHistory(history).violations) found.add(promise);
-    }
-    expect([...found]).toContain(caughtBy);
+  it("and finds nothing where replicas share what they watch and frames get lost", async () => {
+    await using stack = await startProxy(undefined, true);
+    const limits = { operations: 1_000, durationMs: 30_000 };
+    const history = await runRound(
+      roundOptions(stack, 40_000),
+      "fabric/",
+      limits,
+      random.fork(),
+      loseFrames(stack),
+    );
+    const { violations } = checkHistory(history);
+    expect(violations.map((one) => [one.text, ...one.evidence].join("\n"))).toEqual([]);
   });
+
+  it.each(Object.entries(mutants))(
+    "%s is caught",
+    async (name, { caughtBy, operations, needsCuts, needsFabric, needsLag }) => {
+      await using stack = await startProxy(name, needsFabric, needsLag === true ? 3 : 1);
+      if (needsLag === true) makeLag(stack);
+      // A mutant's watches need not come to rest.
+      const options = roundOptions(stack, 500);
+      const found = new Set<PromiseName>();
+      for (let done = 0; done < operations && !found.has(caughtBy); done += roundOperations) {
+        const limits = { operations: roundOperations, durationMs: 30_000 };
+        const disturb = needsCuts ? cutUpstream(stack) : needsFabric ? loseFrames(stack) : undefined;
+        const history = await runRound(options, `${name}/${done}/`, limits, random.fork(), disturb);
+        for (const { promise } of checkHistory(history).violations) found.add(promise);
+      }
+      expect([...found]).toContain(caughtBy);
+    },
+  );
 
   it.each(Object.entries(mutants))("%s still has its place in the code", async (_, { file, find }) => {
     expect((await readFile(join(root, file), "utf8")).split(find)).toHaveLength(2);

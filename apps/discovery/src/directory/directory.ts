@@ -35,6 +35,8 @@ export type DirectoryOptions = {
   readonly peers: () => readonly Endpoint[];
   /** What other replicas say; told while this one knows of nobody itself. */
   readonly heard: () => readonly AnnouncedEndpoint[];
+  /** Whether an endpoint that is well wants clients. Default: every one does. */
+  readonly isReady?: (endpoint: Endpoint) => boolean;
 };
 
 /** Joins who is in the set with how they are, and makes a version of every change. */
@@ -75,10 +77,11 @@ export class Directory {
 
   /** What this replica found out itself, for others: never what it heard from them. */
   own(): readonly DirectoryEntry[] {
-    return this.#options.pool.snapshot().map(({ endpoint, health }) => ({
+    const { pool, isReady } = this.#options;
+    return pool.snapshot().map(({ endpoint, health }) => ({
       endpoint,
       health: health.t,
-      isAlive: health.t === "healthy" || health.t === "suspect",
+      isAlive: (health.t === "healthy" || health.t === "suspect") && isReady?.(endpoint) !== false,
     }));
   }
 

@@ -28,7 +28,7 @@ export function toServedServices(view: DirectoryView, origin: string): Map<strin
 }
 
 /** Who is alive; everybody if nobody is: old answers heal, empty ones make etcd's clients exit. */
-function chooseServed({ entries }: DirectoryView): Endpoint[] {
+export function chooseServed({ entries }: DirectoryView): Endpoint[] {
   const onNetwork = entries.filter(({ endpoint }) => !isUnixEndpoint(endpoint));
   const alive = onNetwork.filter(({ isAlive }) => isAlive);
   return (alive.length > 0 ? alive : onNetwork).map(({ endpoint }) => endpoint);

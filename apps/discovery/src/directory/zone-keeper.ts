@@ -2,10 +2,13 @@ import { resolveHost } from "@etcd-edge/endpoints";
 import type { Clock, Logger, Timer } from "@etcd-edge/runtime";
 import { buildZone, type Zone, type ZoneHost } from "../dns/zone.ts";
 import type { Directory } from "./directory.ts";
-import { toHostLabel, toServedServices } from "./served-srv.ts";
+import { chooseServed, toHostLabel, toServedServices } from "./served-srv.ts";
 
 export type ZoneKeeperOptions = {
+  /** The members of etcd: served at the origin, and below `members`. */
   readonly directory: Directory;
+  /** Our own tiers by name, each served below its name. */
+  readonly tiers: ReadonlyMap<string, Directory>;
   readonly origin: string;
   readonly ttlSeconds: number;
   readonly serverAddresses: readonly string[];
@@ -20,7 +23,7 @@ const resolveAgainMs = 10_000;
 export class ZoneKeeper implements Disposable {
   readonly #options: ZoneKeeperOptions;
   readonly #addresses = new Map<string, readonly string[]>();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribes: readonly (() => void)[];
   #zone: Zone;
   #serial = Math.floor(Date.now() / 1_000);
   #timer: Timer | undefined;
@@ -29,7 +32,8 @@ export class ZoneKeeper implements Disposable {
   constructor(options: ZoneKeeperOptions) {
     this.#options = options;
     this.#zone = this.#build();
-    this.#unsubscribe = options.directory.subscribe(() => void this.#renew());
+    const all = [options.directory, ...options.tiers.values()];
+    this.#unsubscribes = all.map((directory) => directory.subscribe(() => void this.#renew()));
     void this.#renew();
   }
 
@@ -40,7 +44,7 @@ export class ZoneKeeper implements Disposable {
   [Symbol.dispose](): void {
     this.#isEnded = true;
     this.#timer?.stop();
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
   }
 
   async #renew(): Promise<void> {
@@ -64,8 +68,12 @@ export class ZoneKeeper implements Disposable {
 
   /** Hosts that need a name in our zone, by that name's label. */
   #hosts(): Map<string, string> {
-    const { entries, peers } = this.#options.directory.current();
-    const hosts = [...entries.map(({ endpoint }) => endpoint.host), ...peers.map(({ host }) => host)];
+    const { directory, tiers } = this.#options;
+    const views = [directory, ...tiers.values()].map((one) => one.current());
+    const hosts = views.flatMap(({ entries, peers }) => [
+      ...entries.map(({ endpoint }) => endpoint.host),
+      ...peers.map(({ host }) => host),
+    ]);
     const labelled = new Map<string, string>();
     for (const host of hosts) {
       const label = toHostLabel(host);
@@ -74,11 +82,22 @@ export class ZoneKeeper implements Disposable {
     return labelled;
   }
 
+  /** Where those are who are alive: a tier's own name leads to its replicas. */
+  #addressesOf(directory: Directory): readonly string[] {
+    const hosts = chooseServed(directory.current()).map(({ host }) => toHostLabel(host) ?? "");
+    return [...new Set(hosts.flatMap((label) => this.#addresses.get(label) ?? []))];
+  }
+
   #build(): Zone {
-    const { directory, origin, ttlSeconds, serverAddresses } = this.#options;
+    const { directory, tiers, origin, ttlSeconds, serverAddresses } = this.#options;
     const hosts: ZoneHost[] = [...this.#addresses].map(([label, addresses]) => ({ label, addresses }));
     this.#serial += 1;
-    const services = toServedServices(directory.current(), origin);
+    const services = new Map(toServedServices(directory.current(), origin));
+    for (const [name, one] of [["members", directory] as const, ...tiers]) {
+      hosts.push({ label: name, addresses: this.#addressesOf(one) });
+      for (const [labels, records] of toServedServices(one.current(), origin))
+        services.set(`${labels}.${name}`, records);
+    }
     return buildZone({ origin, ttlSeconds, serial: this.#serial, services, hosts, serverAddresses });
   }
 }

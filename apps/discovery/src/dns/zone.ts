@@ -57,8 +57,11 @@ export function buildZone({
   for (const { label, addresses } of hosts) nodes.set(`${label}.${origin}`, addressNode(addresses));
   for (const [labels, srv] of services) {
     nodes.set(`${labels}.${origin}`, { srv });
-    const parent = labels.slice(labels.indexOf(".") + 1);
-    if (parent !== labels && !nodes.has(`${parent}.${origin}`)) nodes.set(`${parent}.${origin}`, {});
+    // Names above it exist, though nothing is there (RFC 8020).
+    for (let dot = labels.indexOf("."); dot !== -1; dot = labels.indexOf(".", dot + 1)) {
+      const parent = `${labels.slice(dot + 1)}.${origin}`;
+      if (!nodes.has(parent)) nodes.set(parent, {});
+    }
   }
   return { origin, ttlSeconds, nodes };
 }

@@ -1,6 +1,7 @@
+import { endOfPrefix } from "@etcd-edge/coalesce";
 import { rpcs } from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
-import { createNamespace, endOfPrefix } from "./namespace.ts";
+import { createNamespace } from "./namespace.ts";
 import { createTransforms } from "./transforms.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");

@@ -1,3 +1,4 @@
+import { endOfPrefix } from "@etcd-edge/coalesce";
 import type { KeyRewriting } from "@etcd-edge/proto";
 
 /** A namespace: all keys that begin with a prefix, seen without it. */
@@ -27,22 +28,6 @@ export function createNamespace(prefix: Uint8Array): Namespace {
       keyOfList: (value) => (startsWith(value, prefix) ? value.subarray(prefix.length) : undefined),
     },
   };
-}
-
-/**
- * The first key behind all keys with this prefix, in etcd's notation: the prefix without trailing 0xff bytes, its last
- * byte one higher; `\0`, "to the end", where nothing is left. etcd's proxy keeps the length instead (`a\xff` gives
- * `b\0`), which lets the key `b` into the namespace.
- */
-export function endOfPrefix(prefix: Uint8Array): Uint8Array {
-  for (let i = prefix.length - 1; i >= 0; i--) {
-    const byte = prefix[i];
-    if (byte === undefined || byte === 0xff) continue;
-    const end = Uint8Array.from(prefix.subarray(0, i + 1)); // a copy: slice of a Buffer is a view
-    end[i] = byte + 1;
-    return end;
-  }
-  return Uint8Array.of(0);
 }
 
 function isToTheEnd(rangeEnd: Uint8Array): boolean {

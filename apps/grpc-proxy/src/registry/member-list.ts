@@ -1,6 +1,6 @@
 import { create, MemberListResponseSchema, toBinary } from "@etcd-edge/proto";
+import type { RegisteredProxy } from "@etcd-edge/registry";
 import type { LocalAnswer } from "../relay/local-call.ts";
-import type { RegisteredProxy } from "./registry-entry.ts";
 
 /**
  * MemberList as etcd's proxy answers it: every registered proxy as a member with a name and one client URL, no id, no

@@ -1,13 +1,16 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import type { ServiceToken } from "@etcd-edge/identity";
+import {
+  createUpstreamEtcd,
+  formatRegistryValue,
+  RegisteredProxies,
+  Registration,
+  registryPrefix,
+} from "@etcd-edge/registry";
 import { type Logger, systemClock } from "@etcd-edge/runtime";
 import type { Config } from "../options.ts";
 import type { LocalAnswers } from "../relay/local-call.ts";
 import { createMemberListAnswer } from "./member-list.ts";
-import { RegisteredProxies } from "./registered-proxies.ts";
-import { Registration } from "./registration.ts";
-import { formatRegistryValue, registryPrefix } from "./registry-entry.ts";
-import { createUpstreamEtcd } from "./upstream-etcd.ts";
 
 /** How this proxy is known to others, and they to it. Disposing takes it out of the registry; twice is fine. */
 export interface Registry extends AsyncDisposable {

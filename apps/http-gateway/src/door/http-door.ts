@@ -133,9 +133,11 @@ async function serveDoorCall(call: {
   if (!isQuery) refuseLongBody(rpc, request, door.maxBodyBytes);
   const gone = new AbortController();
   const chunks = new ChunkQueue(request);
+  let isOver = false;
   response.on("close", () => {
+    // The response itself cannot be asked: of HTTP/2 it says that it was finished in any case.
+    if (isOver) return;
     chunks.abandon();
-    // Nothing is under way behind a whole answer; and of HTTP/2 there is no telling whether it was one.
     gone.abort();
   });
   let requests: RequestSource;
@@ -164,6 +166,7 @@ async function serveDoorCall(call: {
     connection: connectionOf(request),
     signal: gone.signal,
   });
+  isOver = true;
 }
 
 function readQuery(rpc: Rpc, search: string): readonly Message[] {

@@ -1,5 +1,4 @@
 import {
-  fromBinary,
   GrpcStatus,
   isMessage,
   type Message,
@@ -10,8 +9,8 @@ import {
 import type { CallStyle } from "../http/call-style.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
-import { encodeJson } from "../json/encode.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
+import { transcode } from "../json/transcode.ts";
 import { frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
 import { RangePages } from "../range/range-pages.ts";
 import { serveRange } from "../range/serve-range.ts";
@@ -83,11 +82,7 @@ async function serveUnary(call: DoorCall): Promise<void> {
   }
   const answer = await call.door.upstream.unary(toUpstreamCall(call), bytes);
   const { output } = call.rpc;
-  const text = encodeJson(
-    output,
-    fromBinary(output, answer.message),
-    unaryStyle(call.profile, call.style.bytes),
-  );
+  const text = transcode(output, answer.message, unaryStyle(call.profile, call.style.bytes));
   call.reply.unary(text, answer.headers);
 }
 
@@ -185,7 +180,7 @@ async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void
     const message = await stream.receive();
     if (message === undefined) return call.reply.end();
     const style = frameStyles[call.style.bytes];
-    const text = `{"result":${encodeJson(output, fromBinary(output, message), style)}}`;
+    const text = `{"result":${transcode(output, message, style)}}`;
     await call.reply.frame(text, stream.headers);
   }
 }

@@ -14,8 +14,11 @@ import type { EventQuery } from "./event-query.ts";
 
 type WatchView = ReturnType<typeof readWatchResponse>;
 
-/** Reconnecting clients spread over this time, in milliseconds, when the process goes away. */
-const maxRetryMs = 2_000;
+/**
+ * When clients come again after the process went away, in milliseconds: spread, and not at once. They keep to it for as long as
+ * nobody tells them otherwise, also while nobody is there.
+ */
+const retryMs = { least: 1_000, spread: 2_000 };
 const messages = new LineMemo((text, id) => `id: ${id}\ndata: ${text}\n\n`);
 const comment = ":\n\n";
 
@@ -98,7 +101,7 @@ export class EventStream implements SessionPort {
       this.#ended.reject(new UpstreamError({ status: code, message, origin: "server" }));
       return;
     }
-    response.end(`retry: ${Math.ceil(Math.random() * maxRetryMs)}\n\n`);
+    response.end(`retry: ${retryMs.least + Math.ceil(Math.random() * retryMs.spread)}\n\n`);
     this.#ended.resolve();
   }
 

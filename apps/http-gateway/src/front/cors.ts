@@ -29,9 +29,28 @@ export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
   };
 }
 
+const allowedName = "Access-Control-Allow-Headers";
+/** Headers of ours that a page may send beside those that etcd allows. */
+const ownHeaders = /^(?:x-etcd-utf8|grpc-timeout|grpc-metadata-[a-z0-9_.-]+|last-event-id)$/;
+
+/**
+ * Answers a preflight: of the headers that the page wants to send, those that mean something here are allowed, too. Who asks
+ * for none gets what etcd says.
+ */
+export function allowAskedHeaders(headers: readonly string[], asked: string | undefined): readonly string[] {
+  const at = headers.indexOf(allowedName);
+  const more = (asked ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => ownHeaders.test(name));
+  if (at < 0 || more.length === 0) return headers;
+  return headers.with(at + 1, [headers[at + 1], ...more].join(", "));
+}
+
 function corsHeaders(origin: string): readonly string[] {
   return [
-    "Access-Control-Allow-Headers",
+    allowedName,
     "accept, content-type, authorization",
     "Access-Control-Allow-Methods",
     "POST, GET, OPTIONS, PUT, DELETE",

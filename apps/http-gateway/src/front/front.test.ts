@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
 import { cleanPath } from "./clean-path.ts";
-import { createCorsPolicy } from "./cors.ts";
+import { allowAskedHeaders, createCorsPolicy } from "./cors.ts";
 import { decide, type FrontDecision } from "./front.ts";
 import { createHostWhitelist } from "./host-whitelist.ts";
 
@@ -101,6 +101,30 @@ describe("CORS", () => {
       expect(() => createCorsPolicy(origins)).toThrow('invalid "--cors"');
     },
   );
+});
+
+describe("a preflight", () => {
+  const allowed = "accept, content-type, authorization";
+  const cors = createCorsPolicy(["*"])(undefined);
+
+  it.each([
+    [undefined, allowed],
+    ["content-type", allowed],
+    [
+      "X-Etcd-Utf8, Grpc-Metadata-Token,grpc-timeout",
+      `${allowed}, x-etcd-utf8, grpc-metadata-token, grpc-timeout`,
+    ],
+    ["x-anything, cookie", allowed],
+    ["grpc-metadata-, grpc-metadata-a b", allowed],
+  ])("that asks for %s is told %s", (asked, value) => {
+    const headers = allowAskedHeaders(cors, asked);
+    expect(headers[headers.indexOf("Access-Control-Allow-Headers") + 1]).toBe(value);
+  });
+
+  it("of a page that is not let in is told nothing", () => {
+    const denied = createCorsPolicy(["http://a.example"])("http://b.example");
+    expect(allowAskedHeaders(denied, "x-etcd-utf8")).toEqual(["Vary", "Origin"]);
+  });
 });
 
 describe("cleanPath", () => {

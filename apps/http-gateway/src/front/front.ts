@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { cleanPath } from "./clean-path.ts";
-import type { CorsPolicy } from "./cors.ts";
+import { allowAskedHeaders, type CorsPolicy } from "./cors.ts";
 import type { HostWhitelist } from "./host-whitelist.ts";
 
 /** Where a request goes after the checks that come before any routing. */
@@ -47,7 +47,9 @@ export function decide(rules: FrontRules, request: IncomingMessage): FrontDecisi
   }
   const cors = rules.cors(request.headers.origin);
   if (request.method === "OPTIONS") {
-    return { t: "answer", status: 200, headers: [...cors, "Content-Length", "0"], body: "" };
+    const asked = request.headers["access-control-request-headers"];
+    const headers = [...allowAskedHeaders(cors, asked), "Content-Length", "0"];
+    return { t: "answer", status: 200, headers, body: "" };
   }
   if (path === undefined) {
     return { t: "answer", status: 400, headers: [...cors, ...plainText], body: "400 Bad Request" };

@@ -16,6 +16,7 @@ import { encodeJson } from "./encode.ts";
 import { quoteJson, quoteJsonForHtml } from "./go-quote.ts";
 import { parseJson } from "./json-node.ts";
 import { asBag, planOf, setField } from "./message-plan.ts";
+import { transcode } from "./transcode.ts";
 
 function anyValue(field: DescField, depth: number): fc.Arbitrary<unknown> {
   if (field.fieldKind === "list") return fc.array(anySingle(field, depth), { minLength: 1, maxLength: 2 });
@@ -64,7 +65,9 @@ describe("JSON of both profiles", () => {
         const onTheWire = toBinary(desc, message);
         for (const quote of [quoteJson, quoteJsonForHtml]) {
           for (const bytes of ["base64", "utf8"] as const) {
-            const document = parseJson(Buffer.from(encodeJson(desc, message, { quote, bytes })));
+            const text = encodeJson(desc, message, { quote, bytes });
+            expect(transcode(desc, onTheWire, { quote, bytes })).toBe(text);
+            const document = parseJson(Buffer.from(text));
             expect(toBinary(desc, decodeV1(desc, document, { wording: "plain", bytes }))).toEqual(onTheWire);
             expect(toBinary(desc, decodeV2(desc, document, bytes))).toEqual(onTheWire);
           }

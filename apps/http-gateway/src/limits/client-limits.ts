@@ -5,7 +5,7 @@ import { UpstreamError } from "../upstream/upstream.ts";
 import type { FindClient } from "./client-key.ts";
 
 /** Makes one counter of points that are given out in each period. Counters of all replicas, where they share a store. */
-type CreateRateLimiter = (options: {
+export type CreateRateLimiter = (options: {
   readonly keyPrefix: string;
   readonly points: number;
   readonly durationSeconds: number;

@@ -39,7 +39,8 @@ export async function createDocs(): Promise<Docs> {
   await app.register(swaggerUi, {
     routePrefix: docsPath,
     staticCSP: contentSecurityPolicy,
-    uiConfig: { docExpansion: "none", tryItOutEnabled: true, persistAuthorization: false },
+    // Without the bar at the top, which would ask any other server for a document.
+    uiConfig: { layout: "BaseLayout", docExpansion: "none", deepLinking: false, tryItOutEnabled: true },
     theme: { title: "etcd over HTTP and JSON" },
   });
   app.get(openApiPath, async () => document);

@@ -4,9 +4,9 @@ import {
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
   RangeRequestSchema,
-  type RangeResponse,
 } from "@etcd-edge/proto";
 import type { PageSizes } from "./page-sizes.ts";
+import type { PageView } from "./page-view.ts";
 
 /**
  * A range read page by page at the revision of its first page, so that nobody holds all of it. What comes of it is the
@@ -20,7 +20,7 @@ export class RangePages {
   readonly #sizes: PageSizes;
   #next: RangeRequest;
   #shown = 0n;
-  #first: RangeResponse | undefined;
+  #first: PageView | undefined;
 
   private constructor(request: RangeRequest, sizes: PageSizes) {
     this.#asked = request;
@@ -48,9 +48,9 @@ export class RangePages {
     return this.#next;
   }
 
-  /** The answer to the first request, once it was taken. */
-  get first(): RangeResponse | undefined {
-    return this.#first;
+  /** Keys in the range: what `count` is in the whole answer. */
+  get count(): bigint {
+    return this.#first?.count ?? 0n;
   }
 
   /**
@@ -58,24 +58,23 @@ export class RangePages {
    * @param pageBytes its size
    * @returns whether there is more to ask for
    */
-  take(page: RangeResponse, pageBytes: number): boolean {
+  take(page: PageView, pageBytes: number): boolean {
     this.#first ??= page;
-    this.#shown += BigInt(page.kvs.length);
-    if (page.kvs.length > 0) this.#sizes.learn(this.#asked, pageBytes / page.kvs.length);
-    const last = page.kvs.at(-1);
-    if (!page.more || last === undefined || this.#shown === this.#asked.limit) return false;
+    this.#shown += BigInt(page.keys);
+    if (page.keys > 0) this.#sizes.learn(this.#asked, pageBytes / page.keys);
+    if (!page.more || page.lastKey === undefined || this.#shown === this.#asked.limit) return false;
     const { revision } = this.#asked;
     this.#next = this.#limited({
       ...this.#next,
-      key: Uint8Array.from([...last.key, 0]),
-      revision: revision === 0n ? (this.#first.header?.revision ?? 0n) : revision,
+      key: Uint8Array.from([...page.lastKey, 0]),
+      revision: revision === 0n ? this.#first.revision : revision,
     });
     return true;
   }
 
   /** Whether the range has keys beyond those that were asked for: what `more` is in the whole answer. */
   get hasMore(): boolean {
-    return (this.#first?.count ?? 0n) > this.#shown;
+    return this.count > this.#shown;
   }
 
   #limited(request: RangeRequest): RangeRequest {

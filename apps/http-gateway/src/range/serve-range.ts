@@ -1,18 +1,17 @@
 import {
   create,
   etcdErrors,
-  fromBinary,
   GrpcStatus,
   type RangeRequest,
   RangeRequestSchema,
-  type RangeResponse,
   RangeResponseSchema,
   toBinary,
 } from "@etcd-edge/proto";
 import type { Reply } from "../door/reply.ts";
-import { encodeJson } from "../json/encode.ts";
 import type { JsonStyle } from "../json/json-style.ts";
+import { transcode, transcodeFields } from "../json/transcode.ts";
 import { type UnaryAnswer, type Upstream, type UpstreamCall, UpstreamError } from "../upstream/upstream.ts";
+import { readPage } from "./page-view.ts";
 import type { RangePages } from "./range-pages.ts";
 
 /** One Range of the JSON door. */
@@ -38,43 +37,29 @@ const maxRetries = 2;
 export async function serveRange(call: RangeCall, pages: RangePages): Promise<void> {
   const { reply, style } = call;
   const answer = await ask(call, pages.request);
-  const first = fromBinary(RangeResponseSchema, answer.message);
-  let goesOn = pages.take(first, answer.message.length);
+  let goesOn = pages.take(readPage(answer.message), answer.message.length);
   if (!goesOn) {
-    const whole = create(RangeResponseSchema, { ...first, more: pages.hasMore });
-    reply.unary(encodeJson(RangeResponseSchema, whole, style), answer.headers);
+    reply.unary(transcode(RangeResponseSchema, answer.message, style), answer.headers);
     return;
   }
-  const { header, kvs } = first;
-  const opening = create(RangeResponseSchema, header === undefined ? { kvs } : { header, kvs });
+  const first = transcodeFields(RangeResponseSchema, answer.message, style);
   // What closes the list and the message comes with the last page.
-  await reply.part(encodeJson(RangeResponseSchema, opening, style).slice(0, -"]}".length), answer.headers);
+  const header = first("header");
+  const opening = `{${header === undefined ? "" : `"header":${header},`}"kvs":[${first("kvs")}`;
+  await reply.part(opening, answer.headers);
   try {
     while (goesOn) {
       const { message } = await askAgain(call, pages.request);
-      const page = fromBinary(RangeResponseSchema, message);
-      goesOn = pages.take(page, message.length);
-      if (page.kvs.length > 0) await reply.part(`,${listOf(page.kvs, style)}`, answer.headers);
+      goesOn = pages.take(readPage(message), message.length);
+      const kvs = transcodeFields(RangeResponseSchema, message, style)("kvs");
+      if (kvs !== undefined) await reply.part(`,${kvs}`, answer.headers);
     }
-    await reply.part(`]${tailOf(pages, style)}`, answer.headers);
+    await reply.part(`]${pages.hasMore ? ',"more":true' : ""},"count":"${pages.count}"}`, answer.headers);
     reply.end();
   } catch (error) {
     reply.breakOff();
     if (!(error instanceof UpstreamError)) throw error;
   }
-}
-
-/** The keys of a page, without the brackets around them. */
-function listOf(kvs: RangeResponse["kvs"], style: JsonStyle): string {
-  const text = encodeJson(RangeResponseSchema, create(RangeResponseSchema, { kvs }), style);
-  return text.slice('{"kvs":['.length, -"]}".length);
-}
-
-/** What stands behind the keys, up to the end of the message. */
-function tailOf(pages: RangePages, style: JsonStyle): string {
-  const { hasMore, first } = pages;
-  const tail = create(RangeResponseSchema, { more: hasMore, count: first?.count ?? 0n });
-  return encodeJson(RangeResponseSchema, tail, style).replace("{", ",");
 }
 
 function ask(call: RangeCall, request: RangeRequest): Promise<UnaryAnswer> {

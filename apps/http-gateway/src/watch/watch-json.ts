@@ -1,6 +1,6 @@
-import { fromBinary, WatchResponseSchema } from "@etcd-edge/proto";
-import { encodeJson } from "../json/encode.ts";
+import { WatchResponseSchema } from "@etcd-edge/proto";
 import type { BytesStyle } from "../json/json-style.ts";
+import { transcode } from "../json/transcode.ts";
 import { frameStyles } from "../profile/json-profile.ts";
 
 /**
@@ -38,7 +38,7 @@ export class WatchJson {
   }
 
   #encode(bytes: Uint8Array): string {
-    return encodeJson(WatchResponseSchema, fromBinary(WatchResponseSchema, bytes), frameStyles[this.#style]);
+    return transcode(WatchResponseSchema, bytes, frameStyles[this.#style]);
   }
 }
 

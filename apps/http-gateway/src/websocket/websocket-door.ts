@@ -50,7 +50,7 @@ export function createWebSocketDoor(door: WebSocketDoorOptions): WebSocketDoor {
     socket.once("close", release);
     server.handleUpgrade(request, socket, head, (webSocket) => {
       keepAlive(webSocket, door);
-      serveSocket(door, webSocket, request, target).catch(door.report);
+      serveSocket(door, webSocket, { request, connection: socket, target }).catch(door.report);
     });
   };
   return {
@@ -80,9 +80,13 @@ export function createWebSocketDoor(door: WebSocketDoorOptions): WebSocketDoor {
 async function serveSocket(
   door: DoorOptions,
   socket: WebSocket,
-  request: IncomingMessage,
-  target: RequestTarget,
+  handshake: {
+    readonly request: IncomingMessage;
+    readonly connection: Duplex;
+    readonly target: RequestTarget;
+  },
 ): Promise<void> {
+  const { request, connection, target } = handshake;
   const gone = new AbortController();
   const chunks = new ChunkQueue({ pause: () => socket.pause(), resume: () => socket.resume() });
   socket.on("message", (data: RawData) => chunks.push(toLine(data)));
@@ -98,7 +102,7 @@ async function serveSocket(
     socket.close(1000);
     return;
   }
-  const reply = new WebSocketReply(socket, profile);
+  const reply = new WebSocketReply(socket, connection, profile);
   let style: CallStyle;
   try {
     style = readCallStyle(request.headers, target.search);

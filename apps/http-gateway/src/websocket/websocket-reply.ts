@@ -1,11 +1,16 @@
+import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import type { Reply } from "../door/reply.ts";
 import { failedCallBody, streamErrorBody } from "../http/error-body.ts";
 import type { Failure } from "../http/failure.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
+import { frameText } from "./text-frame.ts";
 
 /** Bytes that may wait in a socket before a stream is held back. */
 const maxBufferedBytes = 256 * 1024;
+
+/** The frame that was made last: one socket after the other mostly sends the same one. */
+const last: { line: Buffer; frame: Buffer } = { line: Buffer.alloc(0), frame: Buffer.alloc(0) };
 
 /**
  * Answers a call over a WebSocket: each line of what HTTP would answer is one text message, statuses and headers do not
@@ -13,13 +18,15 @@ const maxBufferedBytes = 256 * 1024;
  */
 export class WebSocketReply implements Reply {
   readonly #socket: WebSocket;
+  readonly #connection: Duplex;
   readonly #profile: JsonProfile;
   #framesSent = false;
   #isInParts = false;
-  #onDrain: (() => void) | undefined;
 
-  constructor(socket: WebSocket, profile: JsonProfile) {
+  /** @param connection what the socket is on */
+  constructor(socket: WebSocket, connection: Duplex, profile: JsonProfile) {
     this.#socket = socket;
+    this.#connection = connection;
     this.#profile = profile;
   }
 
@@ -43,34 +50,32 @@ export class WebSocketReply implements Reply {
     await this.#send(text, true);
   }
 
-  get isIdle(): boolean {
-    return this.#socket.bufferedAmount <= maxBufferedBytes;
-  }
-
-  onDrain(listener: () => void): void {
-    this.#onDrain = listener;
-  }
-
-  line(line: Buffer): boolean {
-    // What a line without anything says a ping says, too.
-    if (line.length === 1) return true;
-    this.#framesSent = true;
-    const isFull = this.#socket.bufferedAmount + line.length > maxBufferedBytes;
-    const written = isFull ? () => this.#tellDrained() : undefined;
-    this.#socket.send(line.subarray(0, -1), { binary: false }, written);
-    return !isFull;
-  }
-
-  /** Called for each message that was written while there was too much; the last of them finds room. */
-  #tellDrained(): void {
-    if (this.isIdle) this.#onDrain?.();
-  }
-
   async #send(text: string, fin: boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     // The callback comes with an error on a socket that is closing; its close event ends the call.
     this.#socket.send(text, { fin, binary: false }, () => resolve());
     if (this.#socket.bufferedAmount > maxBufferedBytes) await promise;
+  }
+
+  get isIdle(): boolean {
+    return !this.#connection.writableNeedDrain;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#connection.on("drain", listener);
+  }
+
+  line(line: Buffer): boolean {
+    // What a line without anything says a ping says, too.
+    if (line.length === 1) return true;
+    if (this.#socket.readyState !== this.#socket.OPEN) return false;
+    this.#framesSent = true;
+    if (last.line !== line) {
+      last.line = line;
+      last.frame = frameText(line.subarray(0, -1));
+    }
+    // Past `ws`, which writes whole frames at once, too: nothing comes in between.
+    return this.#connection.write(last.frame);
   }
 
   end(): void {

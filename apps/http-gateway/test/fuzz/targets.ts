@@ -2,9 +2,12 @@ import {
   type DescMessage,
   LeaseGrantRequestSchema,
   RangeRequestSchema,
+  RangeResponseSchema,
   TxnRequestSchema,
+  TxnResponseSchema,
   toBinary,
   WatchRequestSchema,
+  WatchResponseSchema,
 } from "@etcd-edge/proto";
 import { type FuzzTarget, type Random, randomBytes } from "@etcd-edge/testkit";
 import { decodeBase64 } from "../../src/json/base64.ts";
@@ -13,6 +16,7 @@ import { quoteJson } from "../../src/json/go-quote.ts";
 import { JsonInputError } from "../../src/json/json-input-error.ts";
 import { parseJson } from "../../src/json/json-node.ts";
 import { JsonScanner, type ScanResult } from "../../src/json/json-scanner.ts";
+import { transcode } from "../../src/json/transcode.ts";
 import { decodeInput, profileV1, profileV2 } from "../../src/profile/json-profile.ts";
 
 const keys = [
@@ -157,4 +161,28 @@ const base64: FuzzTarget = {
   },
 };
 
-export const targets: Readonly<Record<string, FuzzTarget>> = { scanner, request, base64 };
+/** What comes from etcd, or from who says it is: text that is JSON, as the codec has it, or a RangeError. */
+const answers: FuzzTarget = {
+  generate: (random) => randomBytes(random, 60),
+  pieces: ["0a02", "1801", "1201", "0a00", "20ff", "ffffffffffffffffff01", "1a00", "5a04"].map((hex) =>
+    Buffer.from(hex, "hex"),
+  ),
+  run: (input) =>
+    answerTypes
+      .map((desc) => {
+        const style = { quote: quoteJson, bytes: "base64" as const };
+        let text: string;
+        try {
+          text = transcode(desc, input, style);
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          return "malformed";
+        }
+        JSON.parse(text);
+        return text.replaceAll(/"[^"]*"(?!:)|\d+/g, "…").slice(0, 40);
+      })
+      .join("|"),
+};
+const answerTypes: readonly DescMessage[] = [RangeResponseSchema, TxnResponseSchema, WatchResponseSchema];
+
+export const targets: Readonly<Record<string, FuzzTarget>> = { scanner, request, base64, answers };

@@ -61,6 +61,7 @@ export class UpstreamPool implements WatchSource {
 
 /** A watch that found no member: it is lost as soon as its opener has it in hand. */
 class Nowhere implements UpstreamWatch {
+  readonly via = "etcd";
   readonly member = "";
   readonly gates = unknownGates;
   readonly streamId = "";

@@ -187,6 +187,7 @@ function endOf(view: WatchResponseView): UpstreamEnd {
 
 /** One watch on such a stream. Without a sink it is cancelled. */
 class StreamWatch implements UpstreamWatch {
+  readonly via = "etcd";
   readonly #stream: UpstreamStream;
   sink: UpstreamWatchSink | undefined;
   /** Once etcd has chosen it. */

@@ -1,4 +1,4 @@
-import { type KeyRange, rangeId } from "../range/key-range.ts";
+import { contains, type KeyRange, rangeId } from "../range/key-range.ts";
 import type { Feed } from "./feed.ts";
 import type { Watcher } from "./watcher.ts";
 
@@ -30,7 +30,9 @@ export class CatchUps {
 
   /** Whether somebody catches up on the range, or part of it, for want of previous values. */
   wantsPrevKv(range: KeyRange): boolean {
-    for (const feed of this.#feeds.get(rangeId(range)) ?? []) if (feed.prevKvBase !== undefined) return true;
+    for (const feed of this.all()) {
+      if (feed.prevKvBase !== undefined && contains(range, feed.range)) return true;
+    }
     return false;
   }
 

@@ -43,6 +43,11 @@ export class EventLog {
     return this.#head;
   }
 
+  /** The highest revision up to `head` of which an event is held, or `base`: nothing has happened since. */
+  get lastEvent(): bigint {
+    return this.#segments.at(-1)?.upto ?? this.#base;
+  }
+
   get bytes(): number {
     return this.#bytes;
   }

@@ -4,6 +4,7 @@ import type { WatchSource } from "../upstream/upstream-watch.ts";
 import type { Feed } from "./feed.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
 import type { LogBudget } from "./log-budget.ts";
+import type { FeedAdvance } from "./sharing.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** Why a feed cannot go on. */
@@ -28,6 +29,12 @@ export interface FeedOwner {
    */
   confirmHistory(range: KeyRange): Promise<void>;
   onOpened(feed: Feed): void;
+  /** It has another upstream watch now, without a gap; or wants another. */
+  onChanged(feed: Feed): void;
+  /** Before `onAdvanced`, if something new is known: all events in (prev, upto]. */
+  onNews(feed: Feed, advance: FeedAdvance): void;
+  /** Whether somebody outside this process needs previous values of the feed. */
+  wantsPrevKv(feed: Feed): boolean;
   /** So many more watchers got a response that was made for another. */
   onShared(more: number): void;
   /** The head has moved, past so many events; or a watcher has come up to it. */

@@ -106,8 +106,9 @@ export class FeedRegistry {
   tidy(): void {
     this.#narrowing.step(this.#mains.values());
     for (const feed of this.#mains.values()) {
-      feed.downgrade();
+      // Those who wait for them hang on a catch-up until it is as far as they are there.
       if (this.#catchUps.wantsPrevKv(feed.range)) feed.upgrade();
+      else feed.downgrade();
     }
   }
 

@@ -41,7 +41,7 @@ export class FeedSpread {
   step(feeds: Iterable<Feed>, members: ReadonlyMap<string, number>): void {
     this.#settle(members);
     this.#finish();
-    const all = [...feeds].filter((feed) => !feed.isCatchUp && feed.member !== undefined);
+    const all = [...feeds].filter((feed) => !feed.isCatchUp && feed.via === "etcd");
     const counted = this.#count(all, members);
     const free = [...counted.values()].filter(({ name }) => this.#hasSettled(name));
     for (const feed of all) {

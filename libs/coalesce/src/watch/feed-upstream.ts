@@ -33,11 +33,9 @@ export class FeedUpstream {
   #backlog: (() => void)[] | undefined = undefined;
   #isOver = false;
 
-  /** @param coverage what the feed knows already */
   constructor(
     source: WatchSource,
     request: UpstreamWatchRequest,
-    coverage: bigint,
     fetchPrevious: FetchPrevious,
     listener: FeedUpstreamListener,
   ) {
@@ -45,7 +43,7 @@ export class FeedUpstream {
     this.startRevision = request.startRevision;
     this.#listener = listener;
     this.#fetchPrevious = fetchPrevious;
-    this.#intake = new Intake(coverage);
+    this.#intake = new Intake(request.coverage);
     this.#watch = source.open(request, this.#sink);
   }
 

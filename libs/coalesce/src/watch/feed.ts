@@ -1,6 +1,7 @@
 import type { HeaderView } from "@etcd-edge/proto";
 import type { KeyRange } from "../range/key-range.ts";
 import type { Advance } from "../upstream/intake.ts";
+import type { UpstreamWatch, Via } from "../upstream/upstream-watch.ts";
 import { Delivery } from "./delivery.ts";
 import { EventLog } from "./event-log.ts";
 import type { FeedGroup } from "./feed-group.ts";
@@ -20,6 +21,8 @@ export class Feed {
   readonly #members: Membership;
   readonly #delivery: Delivery;
   readonly #supply: Supply;
+  /** Previous values are wanted by somebody who does not hang on it yet. */
+  #missesPrevKv = false;
   #isCatchUp: boolean;
 
   constructor(owner: FeedOwner, options: FeedOptions) {
@@ -78,6 +81,21 @@ export class Feed {
   /** Whether somebody watches all of it. */
   get isWidthWanted(): boolean {
     return this.#members.groupOf(this.range) !== undefined || this.#members.isKept;
+  }
+
+  /** Where its events come from; nothing while it has no upstream watch. */
+  get via(): Via | undefined {
+    return this.#supply.watch?.via;
+  }
+
+  /** The upstream watch it has. */
+  get watch(): Omit<UpstreamWatch, "cancel"> | undefined {
+    return this.#supply.watch;
+  }
+
+  /** Whether somebody here needs previous values: a watcher of its own, or one who waits for them elsewhere. */
+  get wantsPrevKv(): boolean {
+    return this.#members.wantsPrevKv || this.#missesPrevKv;
   }
 
   get member(): string | undefined {
@@ -165,6 +183,14 @@ export class Feed {
     return this.#supply.nextWatch !== undefined;
   }
 
+  /**
+   * Asks where it is about to be how far that is. etcd answers nothing for a watch that it is still bringing up to date,
+   * and in a range in which nothing happens nothing else would show that it is there.
+   */
+  urgeMove(): void {
+    this.#supply.nextWatch?.requestProgress();
+  }
+
   /** The member it is about to be on, while that is under way. */
   get movingTo(): string | undefined {
     return this.#supply.nextWatch?.member;
@@ -180,12 +206,16 @@ export class Feed {
    * now and then: a move may be abandoned.
    */
   upgrade(): void {
-    if (this.prevKvBase === undefined) this.replace({ prevKv: true });
+    if (this.prevKvBase !== undefined) return;
+    this.#setMissesPrevKv(true);
+    // Whoever has the watch is told that they are wanted, and has them soon.
+    this.replace(this.via === "fabric" ? { prevKv: true, via: "fabric" } : { prevKv: true });
   }
 
   /** Stops asking for previous values, if nobody here wants them. */
   downgrade(): void {
-    if (this.prevKvBase !== undefined && !this.#members.wantsPrevKv) this.replace({ prevKv: false });
+    this.#setMissesPrevKv(false);
+    if (this.prevKvBase !== undefined && !this.#needsPrevKv(this.via)) this.replace({ prevKv: false });
   }
 
   /** Gives up the upstream watch it has, which says nothing more, for another. */
@@ -213,23 +243,36 @@ export class Feed {
       get isCatchUp() {
         return feed.#isCatchUp;
       },
-      get wantsPrevKv() {
-        return feed.#members.wantsPrevKv;
-      },
+      needsPrevKv: (via) => this.#needsPrevKv(via),
       onOpened: () => owner.onOpened(this),
       onAdvance: (advance, header) => this.#advance(advance, header),
       onProgressed: () => owner.onProgressed(this),
+      onSwapped: () => owner.onChanged(this),
       onLost: (code, message) => owner.onLost(this, code, message),
       onResumed: () => owner.onResumed(),
       onEnd: (end) => this.end(end),
     };
   }
 
+  #setMissesPrevKv(misses: boolean): void {
+    if (this.#missesPrevKv === misses) return;
+    this.#missesPrevKv = misses;
+    this.#owner.onChanged(this);
+  }
+
+  #needsPrevKv(via: Via | undefined): boolean {
+    return this.wantsPrevKv || (via === "etcd" && this.#owner.wantsPrevKv(this));
+  }
+
   #advance(advance: Advance, header: HeaderView): void {
-    const { head } = this.log;
-    if (advance.upto <= head) return;
+    const { head, lastEvent } = this.log;
+    const { upto } = advance;
+    if (upto <= head) return;
     const fresh = advance.events.filter((event) => event.modRevision > head);
-    for (const segment of this.log.append(fresh, advance.upto, header)) this.#delivery.spread(segment);
+    const added = this.log.append(fresh, upto, header);
+    // Others first: it takes them longer.
+    this.#owner.onNews(this, { prev: lastEvent, upto, events: fresh, header });
+    for (const segment of added) this.#delivery.spread(segment);
     if (fresh.length > 0) this.#bound();
     this.#owner.onAdvanced(this, fresh.length);
   }

@@ -11,6 +11,8 @@ export type HistoryVerdict =
 
 /** How long nobody of the known cluster may answer before another one is taken for it (rule 32). */
 const foreignMs = 30_000;
+/** For how long quorums have to answer with a lower term than one did before (rule 3). */
+const lowerTermMs = 5_000;
 
 /**
  * Which history the revisions belong to. A restored backup has the same cluster id, so that alone does not say it: a
@@ -21,6 +23,9 @@ export class History {
   #clusterId: bigint | undefined = undefined;
   #known = 0n;
   #foreignSince: number | undefined = undefined;
+  /** The highest raft term that a quorum has answered with. */
+  #raftTerm = 0n;
+  #lowerTermSince: number | undefined = undefined;
   /** Somebody who knows all endpoints says that the known cluster is gone: another one is believed at once. */
   #isGone = false;
   #epoch = 0;
@@ -66,12 +71,30 @@ export class History {
     }
     this.#foreignSince = undefined;
     if (clusterId !== 0n) this.#clusterId = clusterId;
-    if (revision < knownWhenSent) return this.#replace(header);
+    if (revision < knownWhenSent || this.#hasLowerTerm(header)) return this.#replace(header);
     this.saw(revision);
     return "same";
   }
 
-  #replace({ clusterId, revision }: HeaderView): "replaced" {
+  /** Terms only grow: one that stays lower, whoever of the members answers, is that of another history. */
+  #hasLowerTerm({ raftTerm }: HeaderView): boolean {
+    if (raftTerm >= this.#raftTerm) {
+      this.#raftTerm = raftTerm;
+      this.#lowerTermSince = undefined;
+      return false;
+    }
+    this.#lowerTermSince ??= this.#clock.nowMs();
+    return this.#clock.nowMs() - this.#lowerTermSince >= lowerTermMs;
+  }
+
+  /** Somebody else knows that history was replaced; `header` is what a quorum says since. */
+  replaceWith(header: HeaderView): void {
+    this.#replace(header);
+  }
+
+  #replace({ clusterId, revision, raftTerm }: HeaderView): "replaced" {
+    this.#raftTerm = raftTerm;
+    this.#lowerTermSince = undefined;
     this.#clusterId = clusterId === 0n ? this.#clusterId : clusterId;
     this.#known = revision;
     this.#foreignSince = undefined;

@@ -116,14 +116,16 @@ export class Liveness {
 
   async #moveStuck(feeds: readonly Feed[], quorum: bigint): Promise<void> {
     // A range in which nothing happens looks the same as a member that is behind: the member's own store tells.
-    const silent = new Set(feeds.filter((feed) => !feed.isProgressTrusted).map(({ member }) => member));
+    // One that another replica watches is that replica's to judge.
+    const judged = feeds.filter((feed) => feed.isProgressTrusted || feed.via === "etcd");
+    const silent = new Set(judged.filter((feed) => !feed.isProgressTrusted).map(({ member }) => member));
     const isBehind = new Map<string | undefined, boolean>();
     for (const member of silent) {
       const revision =
         member === undefined ? undefined : await this.#port.memberRevision(member).catch(() => undefined);
       isBehind.set(member, revision !== undefined && revision < quorum);
     }
-    for (const feed of feeds) {
+    for (const feed of judged) {
       const { member } = feed;
       if (member === undefined || feed.state !== "live" || feed.log.head >= quorum) continue;
       if (isBehind.get(member) === false) continue;

@@ -2,7 +2,7 @@ import type { HeaderView } from "@etcd-edge/proto";
 import type { Timer } from "../ports.ts";
 import type { KeyRange } from "../range/key-range.ts";
 import type { Advance } from "../upstream/intake.ts";
-import type { UpstreamEnd, UpstreamWatch, UpstreamWatchRequest } from "../upstream/upstream-watch.ts";
+import type { UpstreamEnd, UpstreamWatch, UpstreamWatchRequest, Via } from "../upstream/upstream-watch.ts";
 import type { FeedEnd, FeedOwner } from "./feed-owner.ts";
 import { FeedUpstream, type FeedUpstreamListener } from "./feed-upstream.ts";
 import { isRefusal, refusalText } from "./probe-refusal.ts";
@@ -34,12 +34,14 @@ export interface SupplyPort {
   readonly head: bigint;
   /** Whether it is behind, with a stream of its own. */
   readonly isCatchUp: boolean;
-  /** Whether some watcher needs previous values. */
-  readonly wantsPrevKv: boolean;
+  /** Whether a watch from there has to bring previous values: for a watcher here, or for others who live on it. */
+  needsPrevKv(via: Via): boolean;
   onOpened(): void;
   onAdvance(advance: Advance, header: HeaderView): void;
   /** A progress answer came, after its `onAdvance` if it said anything new. */
   onProgressed(): void;
+  /** Another upstream watch has taken the place of the one before. */
+  onSwapped(): void;
   onLost(code: number, message: string): void;
   /** Another upstream watch was opened, to go on where the last one ended. */
   onResumed(): void;
@@ -53,6 +55,8 @@ export interface SupplyChange {
   readonly isAlone?: boolean;
   /** The member it should be on; that of the next turn if it is left out. */
   readonly toward?: string;
+  /** Where it is to come from; left open if it is left out. */
+  readonly via?: Via;
 }
 
 const firstRetryMs = 50;
@@ -75,7 +79,7 @@ export class Supply {
   constructor(port: SupplyPort, prevKv: boolean) {
     this.#port = port;
     this.#prevKvBase = prevKv ? port.head : undefined;
-    this.#state = this.#opening(undefined);
+    this.#state = this.#opening(undefined, undefined);
   }
 
   get state(): SupplyState["t"] {
@@ -124,6 +128,7 @@ export class Supply {
       isAlone: change.isAlone ?? this.#port.isCatchUp,
       avoid: undefined,
       toward: change.toward,
+      via: change.via,
     });
     this.#state = { t: "live", upstream, next };
   }
@@ -153,11 +158,11 @@ export class Supply {
 
   /** Goes on if it was paused. */
   resume(): void {
-    if (this.#state.t === "full") this.#reopen(undefined);
+    if (this.#state.t === "full") this.#reopen(undefined, undefined);
   }
 
-  #reopen(avoid: string | undefined): void {
-    this.#state = this.#opening(avoid);
+  #reopen(avoid: string | undefined, via: Via | undefined): void {
+    this.#state = this.#opening(avoid, via);
     this.#port.onResumed();
   }
 
@@ -178,19 +183,19 @@ export class Supply {
     return this.#state.t === "opening" || this.#state.t === "live" ? this.#state : {};
   }
 
-  #opening(avoid: string | undefined): SupplyState {
+  #opening(avoid: string | undefined, via: Via | undefined): SupplyState {
     const prevKv = this.#prevKvBase !== undefined;
-    const how = { prevKv, isAlone: this.#port.isCatchUp, avoid, toward: undefined };
+    const how = { prevKv, isAlone: this.#port.isCatchUp, avoid, toward: undefined, via };
     return { t: "opening", upstream: this.#open(how) };
   }
 
-  #open(how: Omit<UpstreamWatchRequest, "range" | "startRevision">): FeedUpstream {
+  #open(how: Omit<UpstreamWatchRequest, "range" | "startRevision" | "coverage">): FeedUpstream {
     const { head, range, owner } = this.#port;
     // One less than needed, for the next revision may be compacted or in the future (rule 5).
     const needed = this.#skipsKnown ? head + 1n : head;
     const startRevision = needed < 1n ? 1n : needed;
-    const request = { range, startRevision, ...how };
-    return new FeedUpstream(owner.source, request, head, owner.fetchPrevious, this.#listener);
+    const request = { range, startRevision, coverage: head, ...how };
+    return new FeedUpstream(owner.source, request, owner.fetchPrevious, this.#listener);
   }
 
   readonly #listener: FeedUpstreamListener = {
@@ -210,7 +215,11 @@ export class Supply {
         this.#swap(upstream, advance, header);
     },
     onProgressed: (upstream) => {
-      if (upstream === this.#upstreams().upstream) this.#port.onProgressed();
+      const { upstream: current, next } = this.#upstreams();
+      // It has said that it is where it was asked to be, and nothing has happened meanwhile.
+      const isThere = upstream === next && upstream.hasCovered && upstream.coverage >= this.#port.head;
+      if (isThere) this.#swap(upstream, undefined, undefined);
+      if (upstream === current || isThere) this.#port.onProgressed();
     },
     onEnd: (upstream, end) => {
       const { upstream: current, next } = this.#upstreams();
@@ -229,9 +238,9 @@ export class Supply {
     this.#port.onAdvance(advance, header);
   }
 
-  #swap(next: FeedUpstream, advance: Advance, header: HeaderView): void {
+  #swap(next: FeedUpstream, advance: Advance | undefined, header: HeaderView | undefined): void {
     const { upstream: old } = this.#upstreams();
-    if (!next.prevKv && this.#port.wantsPrevKv && old !== undefined) {
+    if (!next.prevKv && this.#port.needsPrevKv(next.watch.via) && old !== undefined) {
       // Somebody came meanwhile who wants what it does not bring.
       next.cancel();
       this.#state = { t: "live", upstream: old, next: undefined };
@@ -242,7 +251,8 @@ export class Supply {
     this.#state = { t: "live", upstream: next, next: undefined };
     old?.cancel();
     this.#reopened++;
-    this.#advance(advance, header);
+    this.#port.onSwapped();
+    if (advance !== undefined && header !== undefined) this.#advance(advance, header);
   }
 
   #onUpstreamEnd(upstream: FeedUpstream, end: UpstreamEnd): void {
@@ -255,6 +265,9 @@ export class Supply {
         // Without a reason it says nothing that a client could be told: asked again.
         if (end.reason === "") this.#retry(upstream.member, this.#backoffMs());
         else this.#port.onEnd(end);
+        return;
+      case "ceded":
+        this.#retry(upstream.member, 0, end.needsEtcd ? "etcd" : undefined);
         return;
       case "compacted":
         this.#onCompacted(upstream, end.compactRevision);
@@ -275,7 +288,7 @@ export class Supply {
       this.#retry(upstream.member, this.#backoffMs());
     } else if (upstream.watch.gates.startAtCompact) {
       this.#skipsKnown = true;
-      this.#reopen(undefined);
+      this.#reopen(undefined, undefined);
     } else {
       // This version leaves out deletes at the compacted revision itself: for its watchers that is gone as well.
       this.#port.onEnd({ t: "compacted", compactRevision: compactRevision + 1n });
@@ -286,7 +299,7 @@ export class Supply {
     return Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(this.#attempts, 10));
   }
 
-  #retry(avoid: string, delayMs: number): void {
+  #retry(avoid: string, delayMs: number, via?: Via): void {
     this.#upstreams().next?.cancel();
     this.#attempts++;
     this.#reopened++;
@@ -295,13 +308,13 @@ export class Supply {
       const isStillIt = (): boolean => this.#state.t === "retrying" && this.#state.timer === timer;
       owner.confirmHistory(this.#port.range).then(
         () => {
-          if (isStillIt()) this.#reopen(avoid);
+          if (isStillIt()) this.#reopen(avoid, via);
         },
         (error: unknown) => {
           if (!isStillIt()) return;
           // As etcd itself would answer to the create: a token that is forgotten is not remembered by asking again.
           if (isRefusal(error)) this.#port.onEnd({ t: "refused", reason: refusalText(error) });
-          else this.#retry(avoid, this.#backoffMs());
+          else this.#retry(avoid, this.#backoffMs(), via);
         },
       );
     });

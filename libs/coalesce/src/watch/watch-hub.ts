@@ -13,6 +13,7 @@ import { Liveness } from "./liveness.ts";
 import type { LogBudget } from "./log-budget.ts";
 import { Openings } from "./openings.ts";
 import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
+import type { FeedSharing, HubPort } from "./sharing.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** What a hub is made of. */
@@ -30,7 +31,11 @@ export interface WatchHubOptions {
   readonly clock: Clock;
   readonly budget: LogBudget;
   readonly onEvent?: (event: HubEvent) => void;
+  /** Shares the feeds with hubs of the same scope elsewhere. */
+  readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
+
+const askAgainMs = 250;
 
 /**
  * The feeds of one identity scope: everybody in it sees the same keys, so equal ranges share a feed, and a range inside
@@ -53,7 +58,10 @@ export class WatchHub {
   readonly #registry: FeedRegistry;
   readonly #openings = new Openings();
   readonly #liveness: Liveness;
+  readonly #sharing: FeedSharing | undefined;
   readonly #owner: FeedOwner;
+  #isClosed = false;
+  #compactRevision = 0n;
   readonly #progressListeners = new Set<(feed: Feed) => void>();
   readonly #endListeners = new Set<(feed: Feed) => void>();
   /** Of the last quorum that answered. All zero before the first. */
@@ -66,6 +74,7 @@ export class WatchHub {
     this.clock = options.clock;
     this.history = new History(options.clock);
     this.#probes = new ProbeFlight(options.sendProbe);
+    this.#sharing = options.createSharing?.(this.#createPort());
     this.#owner = this.#createOwner();
     this.#registry = new FeedRegistry((feedOptions) => this.#createFeed(feedOptions), this.history);
     this.#liveness = this.#createLiveness();
@@ -128,7 +137,11 @@ export class WatchHub {
   #judge(header: HeaderView, knownBefore: bigint): HistoryVerdict {
     const verdict = this.history.judge(header, knownBefore);
     if (verdict === "foreign") return verdict;
-    if (verdict === "replaced") this.#onReplaced(header.revision);
+    this.#sharing?.onQuorum(header);
+    if (verdict === "replaced") {
+      this.#onReplaced(header.revision);
+      this.#sharing?.onReplaced(header);
+    }
     this.#lastHeader = header;
     this.#liveness.noteQuorum(header.revision);
     return verdict;
@@ -177,7 +190,26 @@ export class WatchHub {
 
   /** Finds a feed for a watcher that hangs on none, at its position. */
   attach(watcher: Watcher): void {
-    this.#registry.attach(watcher);
+    const floor = this.#floor;
+    // Known to be gone: etcd need not be asked again by everybody.
+    const isGone = watcher.position + 1n < floor && !this.#registry.mainOf(watcher.range)?.canHold(watcher);
+    if (isGone) watcher.stream.cancelCompacted(watcher, floor);
+    else this.#registry.attach(watcher);
+  }
+
+  /** Everything below this is compacted, as etcd has said to this process; 0 before it has. */
+  get compactRevision(): bigint {
+    return this.#compactRevision;
+  }
+
+  /** Who shares the feeds with other replicas, if they are shared. */
+  get sharing(): FeedSharing | undefined {
+    return this.#sharing;
+  }
+
+  get #floor(): bigint {
+    const others = this.#sharing?.compactRevision ?? 0n;
+    return others > this.#compactRevision ? others : this.#compactRevision;
   }
 
   /** Lets a watcher go for good. */
@@ -210,21 +242,26 @@ export class WatchHub {
 
   /** Ends every feed. Watchers are not told. */
   close(): void {
+    this.#isClosed = true;
     this.#liveness.stop();
     for (const feed of [...this.feeds()]) feed.end({ t: "closed" });
+    this.#sharing?.close();
   }
 
   #createFeed(options: FeedOptions): Feed {
     this.counters[options.isCatchUp ? "catchUpsOpened" : "feedsOpened"]++;
     this.#liveness.start();
     this.#report({ t: "feedOpened", range: options.range, isCatchUp: options.isCatchUp });
-    return new Feed(this.#owner, options);
+    const feed = new Feed(this.#owner, options);
+    this.#sharing?.onFeed(feed);
+    return feed;
   }
 
   #createOwner(): FeedOwner {
-    const { source, clock, budget, fetchPrevious } = this.#options;
+    const { clock, budget, fetchPrevious } = this.#options;
+    const sharing = this.#sharing;
     return {
-      source,
+      source: sharing ?? this.#options.source,
       clock,
       budget,
       fetchPrevious,
@@ -234,22 +271,33 @@ export class WatchHub {
       onOpened: (feed) => {
         this.#leaderless.clear();
         this.#openings.settle(feed, undefined);
+        sharing?.onChanged(feed);
       },
+      onChanged: (feed) => sharing?.onChanged(feed),
+      onNews: (feed, advance) => sharing?.onAdvanced(feed, advance),
+      wantsPrevKv: (feed) => sharing?.wantsPrevKv(feed) === true,
       onShared: (more) => {
         this.counters.sharedDeliveries += more;
       },
       onAdvanced: (feed, events) => {
         this.counters.eventsIn += events;
         this.history.saw(feed.log.head);
-        if (feed.isCatchUp) this.#reattach(this.#registry.join(feed));
+        if (feed.isCatchUp) {
+          this.#reattach(this.#registry.join(feed));
+          if (!feed.isCatchUp) sharing?.onChanged(feed);
+        }
         this.#tellProgress(feed);
       },
-      onProgressed: (feed) => this.#tellProgress(feed),
+      onProgressed: (feed) => {
+        sharing?.onProgressed(feed);
+        this.#tellProgress(feed);
+      },
       onLost: (feed, code, message) => {
         this.counters.feedsLost++;
         if (message.includes("etcdserver: no leader") && feed.member !== undefined)
           this.#leaderless.add(feed.member);
         this.#report({ t: "feedLost", range: feed.range, code, message });
+        sharing?.onChanged(feed);
       },
       onResumed: () => {
         this.counters.resumes++;
@@ -280,7 +328,10 @@ export class WatchHub {
   }
 
   #onEnded(feed: Feed, end: FeedEnd): void {
+    if (end.t === "compacted" && end.compactRevision > this.#compactRevision)
+      this.#compactRevision = end.compactRevision;
     const queued = this.#registry.remove(feed);
+    this.#sharing?.onEnded(feed);
     this.#report({ t: "feedClosed", range: feed.range, isCatchUp: feed.isCatchUp });
     this.#openings.settle(feed, end);
     for (const listener of [...this.#endListeners]) listener(feed);
@@ -327,9 +378,40 @@ export class WatchHub {
   }
 
   #onReplaced(revision: bigint): void {
+    this.#compactRevision = 0n;
     this.#liveness.forget();
     this.#report({ t: "historyReplaced", revision, epoch: this.history.epoch });
     for (const feed of [...this.feeds()]) feed.end({ t: "replaced", compactRevision: revision });
+  }
+
+  /** Others have seen a replacement that we may never see: the new history can be past what we know (rule 3). */
+  async #replaceHistory(): Promise<void> {
+    for (;;) {
+      const [first] = this.feeds();
+      if (this.#isClosed) return;
+      try {
+        const header = await this.#probes.probe(first?.range ?? { t: "point", key: Uint8Array.of(0) });
+        this.history.replaceWith(header);
+        this.#onReplaced(header.revision);
+        return;
+      } catch {
+        // Nobody says how far the new history is: watches cannot be told where to go on, and hear nothing until then.
+        await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
+      }
+    }
+  }
+
+  #createPort(): HubPort {
+    const { history } = this;
+    return {
+      source: this.#options.source,
+      get clusterId() {
+        return history.clusterId;
+      },
+      probe: (range) => this.probe(range),
+      replaceHistory: () => void this.#replaceHistory(),
+      saw: (revision) => history.saw(revision),
+    };
   }
 
   #report(event: HubEvent): void {

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import type { ClientTls } from "@etcd-edge/runtime";
 import type { ChannelOptions } from "@etcd-edge/transport";
 import { canonicalHost, type Endpoint, endpointAddress, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
+import { lookupHost } from "../lookup-host.ts";
 
 /**
  * How an endpoint is dialled, as etcd's clients decide it: `https` and `unixs` use TLS, with no client certificate where
@@ -13,7 +14,9 @@ export function toChannelTarget(
   tls: ClientTls | undefined,
 ): Pick<ChannelOptions, "endpoint" | "authority" | "tls"> {
   const isUnix = isUnixEndpoint(endpoint);
-  const target = isUnix ? { path: endpoint.host } : { host: endpoint.host, port: endpoint.port };
+  const target = isUnix
+    ? { path: endpoint.host }
+    : { host: endpoint.host, port: endpoint.port, lookup: lookupHost };
   const authority = isUnix
     ? "localhost"
     : endpointAddress({ ...endpoint, host: canonicalHost(endpoint.host) });

@@ -21,6 +21,8 @@ export interface ConfiguredSourceOptions {
   readonly insecureDiscovery: boolean;
   /** Base URLs of the discovery tier's HTTP API, asked instead of SRV. Default: none. */
   readonly discoveryUrls?: readonly string[];
+  /** Whose endpoints discovery is asked for: `members`, or a tier of ours. Default `members`. */
+  readonly discoveryTier?: string;
   /** Resolvers as `host:port`; empty: the system's. */
   readonly dnsServers: readonly string[];
   /** CA in PEM for the proof; the system's where absent. */
@@ -39,7 +41,7 @@ export type ConfiguredSource = EndpointSource & { refresh(): void };
 export async function createConfiguredSource(options: ConfiguredSourceOptions): Promise<ConfiguredSource> {
   const { endpoints, discoverySrv: domain, discoveryUrls = [], logger } = options;
   if (domain === "" && discoveryUrls.length > 0)
-    return await followDiscovery(discoveryUrls, endpoints, logger);
+    return await followDiscovery({ urls: discoveryUrls, tier: options.discoveryTier }, endpoints, logger);
   if (domain === "") return { ...createStaticSource(endpoints), refresh: () => undefined };
   const source = createSrvSource({
     client: new DnsClient(options.dnsServers.length > 0 ? { resolvers: options.dnsServers } : {}),
@@ -68,12 +70,13 @@ export async function createConfiguredSource(options: ConfiguredSourceOptions): 
 
 /** Waits for the first answer, good or bad: with discovery down the fallback serves, and it heals. */
 async function followDiscovery(
-  urls: readonly string[],
+  { urls, tier = "members" }: { urls: readonly string[]; tier: string | undefined },
   fallback: readonly Endpoint[],
   logger: Logger,
 ): Promise<ConfiguredSource> {
   const source = createDiscoverySource({
     urls,
+    tier,
     onOutcome: (outcome) => {
       if (outcome.t === "failed") {
         const errors = outcome.error instanceof AggregateError ? outcome.error.errors : [outcome.error];

@@ -13,6 +13,8 @@ import {
 export type DiscoverySourceOptions = {
   /** Base URLs of the HTTP APIs of replicas of discovery; the first that answers is listened to. */
   readonly urls: readonly string[];
+  /** Whose endpoints: `members` of etcd, or a tier. Default `members`. */
+  readonly tier?: string;
   /** How long one request waits for a change. Default 30,000. */
   readonly waitMs?: number;
   readonly onOutcome?: (outcome: RefreshOutcome) => void;
@@ -29,7 +31,7 @@ const maxBodyBytes = 4 * 1024 * 1024;
  * knows it. Who is alive is left to the health checks of whoever uses the set.
  */
 export function createDiscoverySource(options: DiscoverySourceOptions): RefreshingSource {
-  const { urls, waitMs = 30_000, onOutcome, clock, random } = options;
+  const { urls, tier = "members", waitMs = 30_000, onOutcome, clock, random } = options;
   let etag: string | undefined;
   let preferred = 0;
 
@@ -38,7 +40,7 @@ export function createDiscoverySource(options: DiscoverySourceOptions): Refreshi
     for (let tried = 0; tried < urls.length; tried += 1) {
       const url = urls[(preferred + tried) % urls.length] ?? "";
       try {
-        const answer = await ask(url, { etag, waitMs, signal });
+        const answer = await ask(url, { tier, etag, waitMs, signal });
         preferred = (preferred + tried) % urls.length;
         if (answer === "unchanged") return { endpoints: current.endpoints, refreshInMs: 0 };
         etag = answer.etag; // made of content: the same at every replica
@@ -55,10 +57,18 @@ export function createDiscoverySource(options: DiscoverySourceOptions): Refreshi
 
 async function ask(
   url: string,
-  { etag, waitMs, signal }: { etag: string | undefined; waitMs: number; signal: AbortSignal },
+  {
+    tier,
+    etag,
+    waitMs,
+    signal,
+  }: { tier: string; etag: string | undefined; waitMs: number; signal: AbortSignal },
 ): Promise<"unchanged" | { endpoints: Endpoint[]; etag: string | undefined }> {
-  const query = etag === undefined ? "" : `?wait=${Math.round(waitMs)}ms`;
-  const response = await fetch(new URL(`/v1/endpoints${query}`, url), {
+  const query = new URLSearchParams({
+    ...(tier === "members" ? {} : { tier }),
+    ...(etag === undefined ? {} : { wait: `${Math.round(waitMs)}ms` }),
+  });
+  const response = await fetch(new URL(`/v1/endpoints${query.size === 0 ? "" : `?${query}`}`, url), {
     headers: etag === undefined ? {} : { "if-none-match": etag },
     signal: AbortSignal.any([signal, AbortSignal.timeout(waitMs + answerTimeoutMs)]),
   });

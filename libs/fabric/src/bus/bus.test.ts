@@ -32,7 +32,7 @@ describe("createInProcessBus", () => {
 });
 
 describe("sealBus", () => {
-  it("passes on what was sealed with the same key for the same subject, and nothing else", async () => {
+  it("rule 37: passes on what was sealed with the same key for the same subject, and nothing else", async () => {
     await using inner = createInProcessBus();
     const bus = sealBus(inner, key);
     const stranger = sealBus(inner, Buffer.from("another key"));

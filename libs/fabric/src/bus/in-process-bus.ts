@@ -30,6 +30,8 @@ export function createInProcessBus(): MessageBus {
         if (all.size === 0 && subscribers.get(subject) === all) subscribers.delete(subject);
       };
     },
+    maxPayloadBytes: 1 << 20,
+    flush: () => (isClosed ? Promise.reject(new Error("the bus is closed")) : Promise.resolve()),
     state: () => (isClosed ? { t: "closed" } : { t: "local" }),
     onState: () => () => undefined,
     [Symbol.asyncDispose]() {

@@ -7,6 +7,13 @@ export type MessageBus = AsyncDisposable & {
   publish(subject: string, data: Uint8Array): void;
   /** Calls `onMessage` for every message on exactly this subject. Returns the way to stop that. */
   subscribe(subject: string, onMessage: (data: Uint8Array) => void): () => void;
+  /** Messages larger than this must not be published: the server would end the connection. */
+  readonly maxPayloadBytes: number;
+  /**
+   * Settles once the server has seen everything before it: subscriptions made so far get whatever is published from then
+   * on. Rejects where there is no connection.
+   */
+  flush(): Promise<void>;
   state(): BusState;
   /** Calls `listener` after every change of state. Returns the way to stop that. */
   onState(listener: (state: BusState) => void): () => void;

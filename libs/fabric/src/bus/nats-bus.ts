@@ -1,12 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type Clock, systemClock } from "@etcd-edge/runtime";
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  type NatsConnection,
-  type Subscription,
-} from "nats";
+import type { ConnectionOptions, NatsConnection, Subscription } from "nats";
 import type { BusState, MessageBus } from "./message-bus.ts";
 import { type NatsServers, parseNatsServers } from "./nats-servers.ts";
 
@@ -25,6 +19,10 @@ export type NatsBusOptions = {
 };
 
 const attemptTimeoutMs = 2_000;
+/** How long what was published last may take to leave when the bus is closed. */
+const lastWordsMs = 500;
+/** What NATS servers allow unless they are told otherwise. */
+const defaultMaxPayloadBytes = 1 << 20;
 const minRetryMs = 250;
 const maxRetryMs = 5_000;
 
@@ -84,6 +82,16 @@ class NatsBus implements MessageBus {
     };
   }
 
+  get maxPayloadBytes(): number {
+    return this.#connection?.info?.max_payload ?? defaultMaxPayloadBytes;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#state.t !== "connected" || this.#connection === undefined)
+      throw new Error("not connected to NATS");
+    await this.#connection.flush();
+  }
+
   state(): BusState {
     return this.#state;
   }
@@ -96,6 +104,7 @@ class NatsBus implements MessageBus {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state.t === "connected") await this.#lastWords();
     this.#ended.abort();
     await this.#connection?.close();
     await this.#running;
@@ -105,6 +114,8 @@ class NatsBus implements MessageBus {
   async #run(): Promise<void> {
     for (let failures = 0; !this.#ended.signal.aborted; failures += 1) {
       try {
+        // Loaded here: a process without NATS would start 50 ms later for it.
+        const { connect } = await import("nats");
         await this.#live(await connect(await this.#connectionOptions()));
         failures = 0; // it lived; only a closed connection ends here, and that only with us or by the server's order
       } catch (error) {
@@ -151,6 +162,7 @@ class NatsBus implements MessageBus {
 
   async #connectionOptions(): Promise<ConnectionOptions> {
     const { credentialsFile, tls, name } = this.#options;
+    const { credsAuthenticator } = await import("nats");
     const { isTls, ...servers } = this.#servers;
     return {
       ...servers,
@@ -166,6 +178,14 @@ class NatsBus implements MessageBus {
         : { authenticator: credsAuthenticator(await readFile(credentialsFile)) }),
       ...(tls === undefined && !isTls ? {} : { tls: { ...tls } }),
     };
+  }
+
+  async #lastWords(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#clock.setTimer(lastWordsMs, resolve);
+    this.#connection?.flush().then(resolve, resolve);
+    await promise;
+    timer.stop();
   }
 
   #pause(ms: number): Promise<void> {

@@ -26,6 +26,10 @@ export function sealBus(inner: MessageBus, key: Uint8Array): MessageBus {
           rejected += 1;
         }
       }),
+    get maxPayloadBytes() {
+      return inner.maxPayloadBytes - macBytes;
+    },
+    flush: () => inner.flush(),
     state: () => inner.state(),
     onState: (listener) => inner.onState(listener),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),

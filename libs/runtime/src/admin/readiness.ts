@@ -7,6 +7,8 @@ export interface Readiness {
   addCheck(name: string, check: Check): void;
   /** From now on not ready: load balancers should look elsewhere. */
   startDraining(): void;
+  /** Why it is not ready, in a word; nothing where it is. */
+  problem(): string | undefined;
   /** One row a check, in the order they were added. */
   report(): { readonly ready: boolean; readonly rows: readonly ReadinessRow[] };
 }
@@ -24,6 +26,13 @@ export function createReadiness(): Readiness {
     addCheck: (name, check) => void checks.set(name, check),
     startDraining: () => {
       draining = true;
+    },
+    problem: () => {
+      for (const check of checks.values()) {
+        const problem = check();
+        if (problem !== undefined) return problem;
+      }
+      return undefined;
     },
     report: () => {
       const rows = [...checks].map(([name, check]) => ({ name, problem: check() }));

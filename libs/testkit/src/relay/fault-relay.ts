@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Cutter } from "./nats-messages.ts";
 import { RelayDirection } from "./relay-direction.ts";
 import type { RelayWeather } from "./relay-weather.ts";
 
@@ -22,10 +23,12 @@ export interface FaultRelay extends AsyncDisposable {
  *
  * @param target `host:port`
  * @param chance a number in [0, 1) for every decision; Math.random where nothing else is given
+ * @param createCutter for each connection: makes pieces of what the target says, so that whole messages are lost and not bytes
  */
 export async function startFaultRelay(
   target: string,
   chance: () => number = Math.random,
+  createCutter?: () => Cutter,
 ): Promise<FaultRelay> {
   const pairs = new Set<readonly [Socket, Socket]>();
   const directions = new Set<RelayDirection>();
@@ -38,7 +41,7 @@ export async function startFaultRelay(
     const pair = [client, upstream] as const;
     const ways = [
       new RelayDirection(client, upstream, () => weather, chance),
-      new RelayDirection(upstream, client, () => weather, chance),
+      new RelayDirection(upstream, client, () => weather, chance, createCutter?.()),
     ];
     pairs.add(pair);
     for (const way of ways) directions.add(way);

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { Cutter } from "./nats-messages.ts";
 import type { RelayWeather } from "./relay-weather.ts";
 
 /** A chunk on its way, or the end of the stream. */
@@ -18,12 +19,19 @@ export class RelayDirection {
   #timer: NodeJS.Timeout | undefined;
   #held: Buffer | undefined;
 
-  constructor(from: Duplex, to: Duplex, weather: () => RelayWeather, chance: () => number) {
+  /** @param cut makes pieces of what comes, where only some of them may be harmed; otherwise a chunk is a piece */
+  constructor(from: Duplex, to: Duplex, weather: () => RelayWeather, chance: () => number, cut?: Cutter) {
     this.#from = from;
     this.#to = to;
     this.#weather = weather;
     this.#chance = chance;
-    from.on("data", (chunk: Buffer) => this.#take(chunk));
+    from.on("data", (chunk: Buffer) => {
+      if (cut === undefined) this.#take(chunk);
+      else
+        for (const { bytes, mayBeHarmed } of cut(chunk))
+          if (mayBeHarmed) this.#take(bytes);
+          else this.#enqueue(bytes);
+    });
     from.on("end", () => this.#enqueue(undefined));
     to.on("close", () => clearTimeout(this.#timer));
     to.on("drain", () => this.#pump());

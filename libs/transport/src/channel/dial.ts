@@ -1,8 +1,10 @@
-import { connect as connectNet, type Socket } from "node:net";
+import { connect as connectNet, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions as TlsConnectionOptions } from "node:tls";
 
-/** Where a server listens. */
-export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+/** Where a server listens. `lookup` finds the addresses of the host; the system does by default. */
+export type Endpoint =
+  | { readonly host: string; readonly port: number; readonly lookup?: LookupFunction }
+  | { readonly path: string };
 
 /** `host:port`, with brackets around an IPv6 address; `localhost` for a unix socket. */
 export function authorityOf(endpoint: Endpoint): string {
@@ -19,7 +21,7 @@ export function dial(
   tls: TlsConnectionOptions | (() => TlsConnectionOptions) | undefined,
   done: (result: Socket | Error) => void,
 ): Socket {
-  const target = "path" in endpoint ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port };
+  const target = "path" in endpoint ? { path: endpoint.path } : { ...endpoint };
   let failure: Error | undefined;
   let isDone = false;
   const finish = (result: Socket | Error): void => {

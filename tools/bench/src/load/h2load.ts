@@ -13,13 +13,18 @@ export interface H2loadPlan {
   readonly connections: number;
   readonly streams: number;
   readonly seconds: number;
+  /** `grpc`: HTTP/2 with the headers of a call. `json`: HTTP/1.1, one request at a time on each connection. */
+  readonly as?: "grpc" | "json";
 }
+
+const grpcArgs = ["-H", "content-type: application/grpc", "-H", "te: trailers"];
+const jsonArgs = ["--h1", "-H", "content-type: application/json"];
 
 /** Runs h2load. @throws Error when any request failed, for then the rate means nothing */
 export async function h2load(plan: H2loadPlan): Promise<LoadResult> {
   const args = [
     ...["-c", String(plan.connections), "-m", String(plan.streams), "-D", String(plan.seconds)],
-    ...["-d", plan.bodyFile, "-H", "content-type: application/grpc", "-H", "te: trailers"],
+    ...["-d", plan.bodyFile, ...(plan.as === "json" ? jsonArgs : grpcArgs)],
     `http://127.0.0.1:${plan.port}${plan.path}`,
   ];
   const { stdout } = await execute("h2load", args);

@@ -61,6 +61,15 @@ export function ourGateway(): Door {
   };
 }
 
+export function ourHttpGateway(flags: readonly string[] = []): Door {
+  return {
+    name: "etcd-edge http-gateway",
+    ready: "ready to serve client requests",
+    command: process.execPath,
+    args: [join(root, "apps", "http-gateway", "src", "main.ts"), "start", ...flags],
+  };
+}
+
 /** Starts a door to all members on a free port, and waits until it serves. @param stack ends it */
 export async function startDoor(
   { name, ready, command, args }: Door,

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Disturb, RoundControls } from "../driver/run-round.ts";
 import type { Stack } from "../stack/start-stack.ts";
 import type { Fault } from "./fault.ts";
+import { natsFaults } from "./nats-faults.ts";
 import { networkFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
 
@@ -9,6 +10,7 @@ import { processFaults } from "./process-faults.ts";
 export const faults = {
   ...processFaults,
   ...networkFaults,
+  ...natsFaults,
   compact: {
     summary: "everything up to the head is compacted, ten times a second",
     run: async (_stack: Stack, controls: RoundControls) => {

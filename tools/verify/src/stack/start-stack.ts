@@ -1,7 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Random } from "@etcd-edge/testkit";
 import {
+  type Cutter,
   createAuthority,
+  createNatsCutter,
   type EtcdBinary,
   type EtcdCluster,
   type FaultRelay,
@@ -10,6 +15,7 @@ import {
 } from "@etcd-edge/testkit";
 import type { EtcdClientOptions } from "../driver/etcd-client.ts";
 import { type DoorName, doors } from "./door.ts";
+import { startNats } from "./nats-unit.ts";
 import { startTier, type Unit, unitOfMember } from "./unit.ts";
 
 export interface StackOptions {
@@ -22,6 +28,8 @@ export interface StackOptions {
   readonly tokenTtlSeconds: number;
   /** Every hop is encrypted: bytes that were lost, repeated or put in another order are then noticed by the hop itself. */
   readonly tls: boolean;
+  /** Replicas of grpc-proxy share what they watch. */
+  readonly hasNats: boolean;
   /** For our tiers' Node: `--import` of something that changes them, and what that wants to know. */
   readonly node?: { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
   /** One that runs already, without users and TLS; it is left running. Default: one of its own. */
@@ -40,6 +48,8 @@ export interface Stack extends AsyncDisposable {
   readonly outerRelays: readonly FaultRelay[];
   /** In front of each etcd member. */
   readonly innerRelays: readonly FaultRelay[];
+  /** Over what replicas share what they watch, with a relay in front that can do things to their frames. */
+  readonly nats: { readonly server: Unit; readonly relay: FaultRelay } | undefined;
   /** Where clients go. */
   readonly target: EtcdClientOptions;
   /** etcd itself, past all relays; another after `swapCluster`. */
@@ -88,12 +98,14 @@ export async function startStack(options: StackOptions, random: Random): Promise
       addresses.map(async (address) => undo.use(await startFaultRelay(address, () => random.fraction()))),
     );
   const innerRelays = await relayTo(cluster.endpoints);
+  const nats = options.hasNats ? await startNatsBehindRelay(undo, random) : undefined;
+  const fabric = nats && (await fabricFlags(undo, nats.relay.address));
   let upstream: readonly string[] = innerRelays.map((relay) => relay.address);
   const tiers: (readonly Unit[])[] = [];
   const names = doors[options.door].tiers;
   for (const [index, tier] of [...names.entries()].reverse()) {
     const count = index === 0 ? replicas : 1;
-    const plan = { tier, upstream, binary, node: options.node, tls };
+    const plan = { tier, upstream, binary, node: options.node, tls, fabric: fabric ?? [] };
     const units = await Promise.all(
       Array.from({ length: count }, async (_, i) => undo.use(await startTier({ ...plan, replica: i + 1 }))),
     );
@@ -112,6 +124,7 @@ export async function startStack(options: StackOptions, random: Random): Promise
       return cluster.members.map(unitOfMember);
     },
     tiers,
+    nats,
     outerRelays,
     innerRelays,
     target: { endpoints: outerRelays.map((relay) => relay.address), ...common },
@@ -128,6 +141,25 @@ export async function startStack(options: StackOptions, random: Random): Promise
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function startNatsBehindRelay(
+  undo: AsyncDisposableStack,
+  random: Random,
+): Promise<NonNullable<Stack["nats"]>> {
+  const server = undo.use(await startNats());
+  const cutter = (): Cutter => createNatsCutter((subject) => subject.includes(".frames."));
+  const relay = undo.use(await startFaultRelay(server.address, () => random.fraction(), cutter));
+  return { server, relay };
+}
+
+/** With a key, for there may be users. */
+async function fabricFlags(undo: AsyncDisposableStack, address: string): Promise<readonly string[]> {
+  const folder = await mkdtemp(join(tmpdir(), "etcd-edge-verify-"));
+  undo.defer(() => rm(folder, { recursive: true, force: true }));
+  const keyFile = join(folder, "fabric-key");
+  await writeFile(keyFile, randomUUID());
+  return [`--nats-url=nats://${address}`, `--fabric-key-file=${keyFile}`];
 }
 
 function etcdFlags({ binary, tokenTtlSeconds }: StackOptions): string[] {

@@ -54,6 +54,8 @@ export interface TierPlan {
   readonly node:
     | { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> }
     | undefined;
+  /** More flags for a tier whose replicas share what they watch. */
+  readonly fabric: readonly string[];
   readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
@@ -87,7 +89,7 @@ export async function startTier(plan: TierPlan): Promise<Unit & AsyncDisposable>
 }
 
 function commandOf(
-  { tier, upstream, binary, node, tls }: TierPlan,
+  { tier, upstream, binary, node, tls, fabric }: TierPlan,
   address: string,
 ): [string, string[], string] {
   const common = ["start", `--endpoints=${upstream.join(",")}`, `--listen-addr=${address}`];
@@ -103,7 +105,7 @@ function commandOf(
     case "tcp-gateway":
       return [process.execPath, [...ours(tier), ...common], gatewayReady];
     case "grpc-proxy":
-      return [process.execPath, [...ours(tier), ...proxy], proxyReady];
+      return [process.execPath, [...ours(tier), ...proxy, ...fabric], proxyReady];
     case "etcd-gateway":
       return [binary.etcd, ["gateway", ...common], gatewayReady];
     case "etcd-grpc-proxy":

@@ -13,6 +13,8 @@ export interface Mutant {
   readonly needsCuts: boolean;
   /** It matters only where one of three members answers later than the others. */
   readonly needsLag?: true;
+  /** It matters only where replicas share what they watch. */
+  readonly needsFabric?: boolean;
 }
 
 /** Known-bad variants of grpc-proxy's watches and reads. Whoever builds something that can be wrong in a new way adds one here. */
@@ -91,5 +93,23 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     caughtBy: "linearizable",
     operations: 4_000,
     needsCuts: false,
+  },
+  "drop a frame": {
+    file: "libs/coalesce/src/fabric/follower.ts",
+    find: "if (fresh.length > 0) this.#sink.onEvents(fresh, false, header);",
+    replace: "if (fresh.length > 0 && upto % 7n !== 0n) this.#sink.onEvents(fresh, false, header);",
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: false,
+    needsFabric: true,
+  },
+  "skip the prev check": {
+    file: "libs/coalesce/src/fabric/follower.ts",
+    find: '} else if (this.#phase === "joining" || frame.prev > this.#coverage) {',
+    replace: '} else if (this.#phase === "joining") {',
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: false,
+    needsFabric: true,
   },
 };

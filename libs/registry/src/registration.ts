@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "@etcd-edge/runtime";
 import { FailureLog, reasonOf } from "./failure-log.ts";
 import { pause } from "./pause.ts";
-import type { RegistryEtcd } from "./registry-etcd.ts";
+import type { AskOptions, RegistryEtcd } from "./registry-etcd.ts";
 
 export interface RegistrationOptions {
   readonly etcd: RegistryEtcd;
@@ -9,6 +9,8 @@ export interface RegistrationOptions {
   readonly value: string;
   /** `--resolver-ttl`, in seconds: so long after this process died its key is gone. */
   readonly ttlSeconds: number;
+  /** Whether a key that is there already, under a lease that is not ours, is left alone. Default: it is taken over. */
+  readonly isGuarded?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -30,6 +32,8 @@ export type RegistrationState =
 
 /** Attempts begin at least this far apart. */
 const attemptIntervalMs = 1_000;
+/** And so far where somebody else has the key: he may leave, and is in nobody's way meanwhile. */
+const guardedIntervalMs = 5_000;
 /** For one answer of etcd's while registering. */
 const askTimeoutMs = 3_000;
 /** For the revocation, which a shutdown waits for. */
@@ -77,7 +81,8 @@ export class Registration implements AsyncDisposable {
         if (!signal.aborted) this.#failures.failed(reasonOf(error));
       }
       this.#enter({ t: "waiting" });
-      await pause(clock, begunAtMs + attemptIntervalMs - clock.nowMs(), signal);
+      const intervalMs = this.#options.isGuarded === true ? guardedIntervalMs : attemptIntervalMs;
+      await pause(clock, begunAtMs + intervalMs - clock.nowMs(), signal);
     }
     this.#enter({ t: "withdrawn" });
   }
@@ -90,7 +95,7 @@ export class Registration implements AsyncDisposable {
     // A grant whose answer we do not wait for any more leaves a lease without a key, which ends by itself.
     const { id, ttlSeconds } = await etcd.grant(this.#options.ttlSeconds, options);
     try {
-      await etcd.put({ key, value, leaseId: id }, options);
+      await this.#put({ key, value, leaseId: id }, options);
     } catch (error) {
       await this.#revoke(id);
       throw error;
@@ -100,6 +105,12 @@ export class Registration implements AsyncDisposable {
     logger.info("registered the proxy", { key, "lease-id": id.toString(16), "ttl-seconds": ttlSeconds });
     await this.#renewUntilLost(id, askedAtMs + ttlSeconds * 1_000, signal);
     if (signal.aborted) await this.#revoke(id);
+  }
+
+  async #put(entry: { key: string; value: string; leaseId: bigint }, options: AskOptions): Promise<void> {
+    const { etcd, isGuarded } = this.#options;
+    if (isGuarded !== true) await etcd.put(entry, options);
+    else if (!(await etcd.claim(entry, options))) throw new Error("the key is under somebody else's lease");
   }
 
   /** `heldUntilMs` counts from when etcd was asked, so that we never take a lease for longer than it is. */

@@ -7,19 +7,22 @@ type Question = "grant" | "renew" | "revoke" | "put" | "list";
 export class ScriptedEtcd implements RegistryEtcd {
   /** Every question, in order: `grant 10`, `renew 1`. */
   readonly asked: string[] = [];
-  readonly leases = new Set<bigint>();
-  readonly entries = new Map<string, { readonly value: string; readonly leaseId: bigint }>();
+  readonly leases: Set<bigint> = new Set();
+  readonly entries: Map<string, { readonly value: string; readonly leaseId: bigint }> = new Map();
   /** Questions answered with an error. */
-  readonly failing = new Set<Question>();
+  readonly failing: Set<Question> = new Set();
   /** Questions that are never answered; they end when taken back. */
-  readonly silent = new Set<Question>();
+  readonly silent: Set<Question> = new Set();
   revision = 1n;
   ttlSeconds = 0;
   watching:
     | { readonly prefix: string; readonly fromRevision: bigint; readonly watcher: RegistryWatcher }
     | undefined;
 
-  async grant(ttlSeconds: number, options: { signal?: AbortSignal }) {
+  async grant(
+    ttlSeconds: number,
+    options: { signal?: AbortSignal },
+  ): Promise<{ id: bigint; ttlSeconds: number }> {
     await this.#ask("grant", ttlSeconds, options.signal);
     const id = BigInt(this.asked.filter((question) => question.startsWith("grant")).length);
     this.leases.add(id);
@@ -38,12 +41,29 @@ export class ScriptedEtcd implements RegistryEtcd {
     for (const [key, entry] of this.entries) if (entry.leaseId === leaseId) this.entries.delete(key);
   }
 
-  async put(entry: { key: string; value: string; leaseId: bigint }, options: { signal?: AbortSignal }) {
+  async put(
+    entry: { key: string; value: string; leaseId: bigint },
+    options: { signal?: AbortSignal },
+  ): Promise<void> {
     await this.#ask("put", entry.leaseId, options.signal);
     this.entries.set(entry.key, entry);
   }
 
-  async list(prefix: string, options: { signal?: AbortSignal }) {
+  async claim(
+    entry: { key: string; value: string; leaseId: bigint },
+    options: { signal?: AbortSignal },
+  ): Promise<boolean> {
+    await this.#ask("put", entry.leaseId, options.signal);
+    const known = this.entries.get(entry.key);
+    if (known !== undefined && known.leaseId !== entry.leaseId) return false;
+    this.entries.set(entry.key, entry);
+    return true;
+  }
+
+  async list(
+    prefix: string,
+    options: { signal?: AbortSignal },
+  ): Promise<{ revision: bigint; entries: Map<string, string> }> {
     await this.#ask("list", prefix, options.signal);
     const entries = new Map([...this.entries].map(([key, { value }]) => [key, value]));
     return { revision: this.revision, entries };

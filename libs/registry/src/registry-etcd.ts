@@ -28,6 +28,11 @@ export interface RegistryEtcd {
   renew(leaseId: bigint, options: AskOptions): Promise<number>;
   revoke(leaseId: bigint, options: AskOptions): Promise<void>;
   put(entry: { key: string; value: string; leaseId: bigint }, options: AskOptions): Promise<void>;
+  /**
+   * Puts a key that nobody has, or that is under this lease already.
+   * @returns false where it is under another lease, or none: nothing was changed
+   */
+  claim(entry: { key: string; value: string; leaseId: bigint }, options: AskOptions): Promise<boolean>;
   list(
     prefix: string,
     options: AskOptions,

@@ -9,6 +9,8 @@ export interface RegisteredProxiesOptions {
   readonly prefix: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called after every change of who is registered. */
+  readonly onChange?: () => void;
 }
 
 /**
@@ -87,6 +89,7 @@ export class RegisteredProxies implements Disposable {
         this.#failures.succeeded();
         this.#proxies = new Map();
         for (const [key, value] of entries) this.#apply({ t: "put", key, value });
+        this.#options.onChange?.();
         this.#watch(revision + 1n);
       },
       (error: unknown) => {
@@ -99,6 +102,7 @@ export class RegisteredProxies implements Disposable {
     const stop = this.#options.etcd.watch(this.#options.prefix, fromRevision, {
       onEvents: (events) => {
         for (const event of events) this.#apply(event);
+        this.#options.onChange?.();
       },
       onEnd: (reason) => this.#wait(reason),
     });

@@ -4,6 +4,8 @@ export interface RegisteredProxy {
   readonly name: string;
   /** Where clients reach it, as it said. */
   readonly address: string;
+  /** Of ours, where somebody entered it who knows; nothing for what a grpc-proxy, ours or etcd's, wrote itself. */
+  readonly tier?: string;
 }
 
 /** All keys of a registry begin with this: the slash keeps `foo` from picking up `foo-other`. */
@@ -15,8 +17,9 @@ export function registryPrefix(namespace: string, resolverPrefix: string): strin
  * The value of a registration, byte for byte as etcd's proxy writes it: members in this order, the metadata as JSON
  * inside a JSON string. Read by Go's `naming/endpoints`, which takes it from gRPC's old `naming.Update` (`Op` 0: add).
  */
-export function formatRegistryValue({ name, address }: RegisteredProxy): string {
-  return JSON.stringify({ Op: 0, Addr: address, Metadata: JSON.stringify({ name }) });
+export function formatRegistryValue({ name, address, tier }: RegisteredProxy): string {
+  const metadata = { name, ...(tier === undefined ? {} : { tier }) };
+  return JSON.stringify({ Op: 0, Addr: address, Metadata: JSON.stringify(metadata) });
 }
 
 /**
@@ -29,7 +32,8 @@ export function parseRegistryValue(value: string): RegisteredProxy {
   if (typeof entry["Metadata"] !== "string") throw new Error("Metadata is not a text with JSON in it");
   const metadata = parseObject(entry["Metadata"], "Metadata");
   if (typeof metadata["name"] !== "string") throw new Error("the name in Metadata is not a text");
-  return { name: metadata["name"], address: entry["Addr"] };
+  const { tier } = metadata;
+  return { name: metadata["name"], address: entry["Addr"], ...(typeof tier === "string" ? { tier } : {}) };
 }
 
 function parseObject(text: string, what: string): Readonly<Record<string, unknown>> {

@@ -1,6 +1,9 @@
+import { endOfPrefix } from "@etcd-edge/coalesce";
 import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
 import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
 import {
+  Compare_CompareResult,
+  Compare_CompareTarget,
   Event_EventType,
   fromBinary,
   KV,
@@ -17,7 +20,6 @@ import {
   NO_METADATA,
   type RawMetadata,
 } from "@etcd-edge/transport";
-import { endOfPrefix } from "../namespace/namespace.ts";
 import type { AskOptions, RegistryEtcd, RegistryEvent, RegistryWatcher } from "./registry-etcd.ts";
 
 const kv = toGrpcJsService(KV);
@@ -52,6 +54,30 @@ export function createUpstreamEtcd(balancer: ChannelBalancer, token?: ServiceTok
       const put = { key: Buffer.from(key), value: Buffer.from(value), lease: leaseId };
       const success = [{ request: { case: "requestPut", value: put } as const }];
       await ask(kv.txn, { success }, options);
+    },
+    async claim({ key, value, leaseId }, options) {
+      const name = Buffer.from(key);
+      const success = [
+        {
+          request: {
+            case: "requestPut",
+            value: { key: name, value: Buffer.from(value), lease: leaseId },
+          } as const,
+        },
+      ];
+      const common = { key: name, result: Compare_CompareResult.EQUAL };
+      const isNew = {
+        ...common,
+        target: Compare_CompareTarget.CREATE,
+        targetUnion: { case: "createRevision", value: 0n } as const,
+      };
+      const isOurs = {
+        ...common,
+        target: Compare_CompareTarget.LEASE,
+        targetUnion: { case: "lease", value: leaseId } as const,
+      };
+      const first = await ask(kv.txn, { compare: [isNew], success }, options);
+      return first.succeeded || (await ask(kv.txn, { compare: [isOurs], success }, options)).succeeded;
     },
     async list(prefix, options) {
       const key = Buffer.from(prefix);

@@ -32,6 +32,21 @@ describe("registration", () => {
     expect(etcd.asked).toEqual(["grant 9", "put 1", "renew 1", "renew 1", "renew 1"]);
   });
 
+  it("leaves alone a key under another lease, if told to, until it is free", async () => {
+    const etcd = new ScriptedEtcd();
+    etcd.entries.set("p/a:1", { value: "theirs", leaseId: 77n });
+    const { logger } = createWarnings();
+    const entry = { key: "p/a:1", value: "v", ttlSeconds: 9, isGuarded: true };
+    await using registered = new Registration({ etcd, ...entry, clock: systemClock, logger });
+    await advance(0);
+    expect(registered.state).toEqual({ t: "waiting" });
+    expect(etcd.entries.get("p/a:1")?.value).toBe("theirs");
+    expect([...etcd.leases]).toEqual([]);
+    etcd.entries.delete("p/a:1");
+    await advance(5_000);
+    expect(etcd.entries.get("p/a:1")?.value).toBe("v");
+  });
+
   it("registers anew when the lease is gone, and says so", async () => {
     const etcd = new ScriptedEtcd();
     const { registration, warnings } = register(etcd);

@@ -1,0 +1,83 @@
+import { hostname } from "node:os";
+import type { FeedSharing, HubPort } from "@etcd-edge/coalesce";
+import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { createBusMessenger, type Messenger, openBus, startFeedSharing } from "@etcd-edge/fabric";
+import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
+import { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
+import type { FeedSharingConfig } from "./feed-sharing-options.ts";
+import type { WatchService } from "./watch-service.ts";
+
+/** This process among the other replicas. Disposing leaves, and closes the bus. */
+export interface Fabric extends AsyncDisposable {
+  /** @see WatchServiceOptions.share */
+  share(scope: string, hub: HubPort): FeedSharing | undefined;
+  /** Whose counts the others are told. */
+  attach(watches: WatchService): void;
+  /** Tells discovery of this process. */
+  readonly messenger: Messenger;
+  /** Of `--fabric-key-file`. */
+  readonly key: Uint8Array | undefined;
+  /** Others take over what this process watches at etcd; settles when they have, after two seconds at most. */
+  drain(): Promise<void>;
+}
+
+/**
+ * Joins the replicas that `--nats-url` leads to.
+ *
+ * @returns nothing where replicas are on their own
+ * @throws ConfigError where anybody could speak on NATS while etcd's auth is on (rule 37)
+ */
+export async function joinFabric(
+  config: FeedSharingConfig & { readonly user: string },
+  context: {
+    readonly tier: string;
+    /** What else decides which keys a client sees, beside who it is. */
+    readonly namespace: string;
+    readonly balancer: ChannelBalancer;
+    readonly logger: Logger;
+    readonly metrics: Metrics;
+  },
+): Promise<Fabric | undefined> {
+  if (config.natsUrl.length === 0) return undefined;
+  const { balancer, logger, metrics, tier, namespace } = context;
+  let watches: WatchService | undefined;
+  await using undo = new AsyncDisposableStack();
+  const alone = "watching at etcd directly";
+  const opened = openBus(config, { logger, metrics, name: `${tier} ${hostname()}`, alone });
+  undo.use(opened.bus);
+  if (!opened.isProtected && (config.user !== "" || (await isAuthEnabled(balancer)) === true)) {
+    throw new ConfigError(
+      "auth is enabled in etcd: --nats-url needs credentials (in the URL, --nats-creds-file or --nats-cert) or --fabric-key-file",
+    );
+  }
+  const sharing = undo.use(
+    startFeedSharing({
+      opened,
+      prefix: config.fabricPrefix,
+      clock: systemClock,
+      logger,
+      metrics,
+      reopeningsPerSecond: config.fabricReopenRate,
+      describe: () => ({
+        name: hostname(),
+        tier,
+        version,
+        uptimeSeconds: process.uptime(),
+        compactRevision: watches?.compactRevision ?? 0n,
+        stats: watches?.stats() ?? new Map(),
+      }),
+    }),
+  );
+  void sharing.settle(() => probeAsNobody(balancer));
+  const owned = undo.move();
+  return {
+    share: (scope, hub) => sharing.share([scope, namespace], scope === "", hub),
+    attach: (all) => {
+      watches = all;
+    },
+    messenger: createBusMessenger(opened.bus, config.fabricPrefix),
+    key: opened.key,
+    drain: () => sharing.drain(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
