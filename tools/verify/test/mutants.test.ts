@@ -71,10 +71,7 @@ describe("verify is able to fail", () => {
     };
 
   /** grpc-proxy in front of the cluster, with one of the mutants in it. */
-  async function startProxy(
-    mutant?: string,
-    { hasNats = false, members = 1 }: { hasNats?: boolean; members?: 1 | 3 } = {},
-  ): Promise<Stack> {
+  async function startProxy(mutant?: string, hasNats = false, members: 1 | 3 = 1): Promise<Stack> {
     const node =
       mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
     const common = { door: "grpc-proxy", members, tokenTtlSeconds: 0, tls: false } as const;
@@ -97,7 +94,7 @@ describe("verify is able to fail", () => {
   });
 
   it("and finds nothing where replicas share what they watch and frames get lost", async () => {
-    await using stack = await startProxy(undefined, { hasNats: true });
+    await using stack = await startProxy(undefined, true);
     const limits = { operations: 1_000, durationMs: 30_000 };
     const history = await runRound(
       roundOptions(stack, 40_000),
@@ -113,8 +110,7 @@ describe("verify is able to fail", () => {
   it.each(Object.entries(mutants))(
     "%s is caught",
     async (name, { caughtBy, operations, needsCuts, needsFabric, needsLag }) => {
-      const needs = { hasNats: needsFabric === true, members: needsLag === true ? 3 : 1 } as const;
-      await using stack = await startProxy(name, needs);
+      await using stack = await startProxy(name, needsFabric, needsLag === true ? 3 : 1);
       if (needsLag === true) makeLag(stack);
       // A mutant's watches need not come to rest.
       const options = roundOptions(stack, 500);

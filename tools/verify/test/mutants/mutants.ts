@@ -11,10 +11,10 @@ export interface Mutant {
   readonly operations: number;
   /** It matters only when connections to etcd are lost. */
   readonly needsCuts: boolean;
-  /** It matters only where replicas share what they watch. */
-  readonly needsFabric?: boolean;
   /** It matters only where one of three members answers later than the others. */
   readonly needsLag?: true;
+  /** It matters only where replicas share what they watch. */
+  readonly needsFabric?: boolean;
 }
 
 /** Known-bad variants of grpc-proxy's watches and reads. Whoever builds something that can be wrong in a new way adds one here. */
@@ -66,24 +66,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     operations: 4_000,
     needsCuts: false,
   },
-  "drop a frame": {
-    file: "libs/coalesce/src/fabric/follower.ts",
-    find: "if (fresh.length > 0) this.#sink.onEvents(fresh, false, header);",
-    replace: "if (fresh.length > 0 && upto % 7n !== 0n) this.#sink.onEvents(fresh, false, header);",
-    caughtBy: "reliable",
-    operations: 4_000,
-    needsCuts: false,
-    needsFabric: true,
-  },
-  "skip the prev check": {
-    file: "libs/coalesce/src/fabric/follower.ts",
-    find: '} else if (this.#phase === "joining" || frame.prev > this.#coverage) {',
-    replace: '} else if (this.#phase === "joining") {',
-    caughtBy: "reliable",
-    operations: 4_000,
-    needsCuts: false,
-    needsFabric: true,
-  },
   // Reads that are in the air can still be joined: they may have been answered before the one who joins began (rule 28).
   "join a flight in the air": {
     file: "libs/coalesce/src/read/read-group.ts",
@@ -111,5 +93,23 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     caughtBy: "linearizable",
     operations: 4_000,
     needsCuts: false,
+  },
+  "drop a frame": {
+    file: "libs/coalesce/src/fabric/follower.ts",
+    find: "if (fresh.length > 0) this.#sink.onEvents(fresh, false, header);",
+    replace: "if (fresh.length > 0 && upto % 7n !== 0n) this.#sink.onEvents(fresh, false, header);",
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: false,
+    needsFabric: true,
+  },
+  "skip the prev check": {
+    file: "libs/coalesce/src/fabric/follower.ts",
+    find: '} else if (this.#phase === "joining" || frame.prev > this.#coverage) {',
+    replace: '} else if (this.#phase === "joining") {',
+    caughtBy: "reliable",
+    operations: 4_000,
+    needsCuts: false,
+    needsFabric: true,
   },
 };
