@@ -1,5 +1,6 @@
 export { ChannelBalancer, type ChannelBalancerOptions } from "./channels/channel-balancer.ts";
 export { toChannelTarget } from "./channels/channel-options.ts";
+export { foreignCluster } from "./channels/foreign-cluster.ts";
 export type { ChannelUse, Upstream } from "./channels/upstream.ts";
 export { DnsClient, type DnsClientOptions, DnsError, type DnsErrorCode } from "./dns/dns-client.ts";
 export {

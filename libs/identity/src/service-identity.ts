@@ -38,6 +38,8 @@ type State = { readonly t: "waiting" } | { readonly t: "ready"; readonly token: 
  */
 export class ServiceIdentity implements Disposable {
   readonly balancer: ChannelBalancer;
+  /** Resolves when the first attempt to get a token is over, whatever came of it. Never rejects. */
+  readonly tried: Promise<void>;
   readonly #token: ServiceToken;
   readonly #clock: Clock;
   readonly #onAuthChanged: () => void;
@@ -53,7 +55,7 @@ export class ServiceIdentity implements Disposable {
     this.#token = token;
     this.#clock = clock;
     this.#onAuthChanged = onAuthChanged;
-    void this.refresh();
+    this.tried = this.refresh();
   }
 
   /** The user of etcd that it is. */

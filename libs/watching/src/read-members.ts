@@ -5,7 +5,7 @@ import {
   type UpstreamEnd,
   type UpstreamRead,
 } from "@etcd-edge/coalesce";
-import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
+import { type ChannelBalancer, foreignCluster, type Upstream } from "@etcd-edge/endpoints";
 import type { RpcPath } from "@etcd-edge/proto";
 import { type ClientSink, isSafeToResend, type Outcome, StatusCode } from "@etcd-edge/transport";
 import { scopeMetadata } from "./scope-metadata.ts";
@@ -28,7 +28,12 @@ export function createReadMembers(balancer: ChannelBalancer): ReadMembers<Upstre
       const version = balancer.memberOf(upstream)?.version ?? "";
       return (balancer.isGuarded(upstream) ? gatesOfStatusRefusal : gatesOf(version)).readOnlyTxn;
     },
-    send,
+    send(upstream, read, onEnd) {
+      return send(upstream, read, (end) => {
+        const isForeign = end.t === "answered" && !balancer.believes(upstream, end.payload);
+        onEnd(isForeign ? { t: "lost", failure: foreignCluster } : end);
+      });
+    },
   };
 }
 

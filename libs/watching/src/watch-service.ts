@@ -332,6 +332,7 @@ export class WatchService implements Disposable {
     };
     return {
       own,
+      ready: this.#options.service?.tried,
       get shared() {
         return sharedHub();
       },

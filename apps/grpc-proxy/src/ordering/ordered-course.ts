@@ -1,5 +1,5 @@
 import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
-import { type Rpc, readHeaderRevision, readResponseHeader, readStreamedRevision } from "@etcd-edge/proto";
+import { type Rpc, readHeaderRevision, readStreamedRevision } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { StatusCode } from "@etcd-edge/transport";
 import { atOnce, type CallCourse, pass, type Verdict } from "../course/call-course.ts";
@@ -18,8 +18,6 @@ const noGreaterRevision = {
   message: "etcdclient: no cluster members have a revision higher than the previously received revision",
 };
 
-const foreign = { code: StatusCode.unavailable, message: "the endpoint belongs to another cluster" };
-
 export interface OrderedCourseOptions {
   readonly rpc: Rpc;
   readonly balancer: ChannelBalancer;
@@ -36,12 +34,8 @@ export interface OrderedCourseOptions {
  */
 export function createOrderedCourse(options: OrderedCourseOptions): CallCourse {
   const { rpc, balancer, clock, floors, client, token } = options;
-  const isStream = rpc.path === "/etcdserverpb.KV/RangeStream";
-  const readRevision = isStream ? readStreamedRevision : readHeaderRevision;
-  const isBelieved = (answer: Uint8Array, upstream: Upstream): boolean =>
-    isStream ||
-    !balancer.isUntold(upstream) ||
-    balancer.heard(upstream, readResponseHeader(answer).clusterId);
+  const readRevision =
+    rpc.path === "/etcdserverpb.KV/RangeStream" ? readStreamedRevision : readHeaderRevision;
   const behind = new Set<Upstream>();
   let floor = 0n;
   let sent: Uint8Array = new Uint8Array(0);
@@ -70,7 +64,6 @@ export function createOrderedCourse(options: OrderedCourseOptions): CallCourse {
       floor = floors.of(client, token);
     },
     judge(answer, upstream, isFirst) {
-      if (!isBelieved(answer, upstream)) return { t: "refuse", refusal: foreign };
       const revision = readRevision(answer);
       if (revision >= floor) {
         floors.raise(client, token, revision);

@@ -1,4 +1,4 @@
-import type { Upstream } from "@etcd-edge/endpoints";
+import { foreignCluster, type Upstream } from "@etcd-edge/endpoints";
 import type { Rpc } from "@etcd-edge/proto";
 import {
   type CancelReason,
@@ -204,6 +204,8 @@ export class SingleRequestCall implements ClientsSink {
   };
 
   #judge(answer: Uint8Array, upstream: Upstream): Verdict {
+    if (this.#rpc.kind === "unary" && !this.#context.balancer.believes(upstream, answer))
+      return { t: "refuse", refusal: foreignCluster };
     return this.#course?.judge?.(answer, upstream, !this.#hasAnswered) ?? pass;
   }
 

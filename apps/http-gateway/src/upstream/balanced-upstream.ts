@@ -1,4 +1,4 @@
-import type { ChannelBalancer, Upstream as UpstreamEndpoint } from "@etcd-edge/endpoints";
+import { type ChannelBalancer, foreignCluster, type Upstream as UpstreamEndpoint } from "@etcd-edge/endpoints";
 import { GrpcStatus } from "@etcd-edge/proto";
 import { CallError, type CallOptions, isSafeToResend } from "@etcd-edge/transport";
 import { toUpstreamError, withContentType } from "./channel-errors.ts";
@@ -44,6 +44,10 @@ async function callUnary(
     }
     try {
       const answer = await endpoint.calls.unaryCall(call.rpc.path, call.metadata, request, options);
+      if (!balancer.believes(endpoint, answer.payload)) {
+        const { code, message } = foreignCluster;
+        throw new UpstreamError({ status: code, message, origin: "local" });
+      }
       return { message: answer.payload, headers: withContentType(answer.headers) };
     } catch (error) {
       if (!(error instanceof CallError)) throw error;

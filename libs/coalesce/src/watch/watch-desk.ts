@@ -7,6 +7,8 @@ import type { WatchHub } from "./watch-hub.ts";
 export interface WatchDesk {
   /** Under the client's own credential: etcd itself decides what may be read. */
   readonly own: WatchHub;
+  /** When it is clear whether there is an identity of ours: who comes at once must not miss it for good. */
+  readonly ready?: Promise<void> | undefined;
   /** Under an identity of ours, shared with all whom `decide` lets; nothing where there is none, or not now. */
   readonly shared: WatchHub | undefined;
   /** The highest revision that either has seen. */
@@ -44,6 +46,7 @@ export interface Seat {
  * @throws ProbeError with etcd's refusal of the client
  */
 export async function findSeat(desk: WatchDesk, range: KeyRange): Promise<Seat> {
+  if (desk.ready !== undefined) await desk.ready;
   const { own, shared } = desk;
   if (shared === undefined) return { hub: own, header: await own.probe(range) };
   const asked = shared.probe(range).then(

@@ -1,3 +1,4 @@
+import { readResponseHeader } from "@etcd-edge/proto";
 import { type Clock, systemClock } from "@etcd-edge/runtime";
 import type { Channel, ChannelState } from "@etcd-edge/transport";
 import { type Endpoint, endpointKey } from "../endpoint.ts";
@@ -134,16 +135,20 @@ export class ChannelBalancer implements AsyncDisposable {
    * An answer of this endpoint named a cluster. With auth on nothing else may tell it.
    * @returns whether the answer may be believed: it is of the cluster that is followed, or names none
    */
-  heard({ endpoint }: Upstream, clusterId: bigint): boolean {
-    const key = endpointKey(endpoint);
+  heard({ key }: Upstream, clusterId: bigint): boolean {
     if (clusterId !== 0n && this.#upstreams.has(key) && this.#pin.answerOf(key) !== clusterId)
       this.#noteCluster(key, clusterId);
     return this.#pin.accepts(clusterId);
   }
 
-  /** Whether it is not known which cluster is at the other end, so that an answer that names one should be `heard`. */
-  isUntold({ endpoint }: Upstream): boolean {
-    return typeof this.#pin.answerOf(endpointKey(endpoint)) !== "bigint";
+  /**
+   * Whether a unary answer may be shown to anybody. Its header is read only while it is not known which cluster is at the
+   * other end: once told, it is the same one for as long as the connections stand.
+   * @param answer the bytes of a response of etcd's
+   */
+  believes(upstream: Upstream, answer: Uint8Array): boolean {
+    const isTold = typeof this.#pin.answerOf(upstream.key) === "bigint";
+    return isTold || this.heard(upstream, readResponseHeader(answer).clusterId);
   }
 
   /** Calls when another cluster has taken the place of the one before: whatever is remembered of that is void. */
@@ -195,21 +200,21 @@ export class ChannelBalancer implements AsyncDisposable {
 
   async #probe(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
     const result = await probeStatus(upstream.calls, signal);
-    const isKnown = this.#upstreams.get(endpointKey(upstream.endpoint)) === upstream;
+    const { key } = upstream;
+    const isKnown = this.#upstreams.get(key) === upstream;
     if (!isKnown || result.t !== "alive" || result.member === undefined) this.#members.delete(upstream);
     else this.#members.set(upstream, result.member);
     if (isKnown && result.t === "alive" && result.isGuarded === true) this.#guarded.add(upstream);
     else this.#guarded.delete(upstream);
     if (isKnown) this.#judgeCluster(upstream, result);
     this.#leader = this.#electLeader();
-    const key = endpointKey(upstream.endpoint);
     return isKnown && this.#pin.isForeign(key)
       ? { t: "unreachable", error: "belongs to another cluster" }
       : result;
   }
 
   #judgeCluster(upstream: Upstream, result: ProbeResult): void {
-    const key = endpointKey(upstream.endpoint);
+    const { key } = upstream;
     const told = clusterOf(result);
     // Who does not tell is who it was, for as long as its connections stand.
     const known = this.#pin.answerOf(key);
@@ -272,18 +277,19 @@ export class ChannelBalancer implements AsyncDisposable {
 
   #createUpstream(endpoint: Endpoint): Upstream {
     const { createChannel } = this.#options;
+    const key = endpointKey(endpoint);
     const onState = (state: ChannelState): void => {
       if (state.t === "transientFailure") this.#pool.reportUnreachable(endpoint, state.message);
       // Whoever took the connection may be another than before.
       else if (state.t === "ready") {
-        this.#pin.forget(endpointKey(endpoint));
+        this.#pin.forget(key);
         this.#pool.recheck(endpoint);
       }
     };
     const calls = createChannel(endpoint, "calls", onState);
     const streams = createChannel(endpoint, "streams", onState);
     calls.connect();
-    return { endpoint, calls, streams };
+    return { endpoint, key, calls, streams };
   }
 
   #rank(): void {

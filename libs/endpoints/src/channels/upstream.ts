@@ -10,6 +10,8 @@ export type ChannelUse = "calls" | "streams";
 /** One endpoint in use, with its connections. The balancer that made it closes them. */
 export interface Upstream {
   readonly endpoint: Endpoint;
+  /** The endpoint's key: kept, because every call asks for it. */
+  readonly key: string;
   readonly calls: Channel;
   readonly streams: Channel;
 }
