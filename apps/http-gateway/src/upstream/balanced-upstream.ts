@@ -1,4 +1,8 @@
-import { type ChannelBalancer, foreignCluster, type Upstream as UpstreamEndpoint } from "@etcd-edge/endpoints";
+import {
+  type ChannelBalancer,
+  foreignCluster,
+  type Upstream as UpstreamEndpoint,
+} from "@etcd-edge/endpoints";
 import { GrpcStatus } from "@etcd-edge/proto";
 import { CallError, type CallOptions, isSafeToResend } from "@etcd-edge/transport";
 import { toUpstreamError, withContentType } from "./channel-errors.ts";
