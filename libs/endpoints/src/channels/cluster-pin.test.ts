@@ -127,6 +127,22 @@ describe("rule 32: the cluster that is believed in", () => {
     expect(pin.clusterId).toBe(theirs);
   });
 
+  it("is told to have changed also where it was believed without being chosen: its answers were shown", () => {
+    const { pin, say, repinned } = createPin();
+    say({ a: "untold", b: "untold", c: "untold" });
+    say({ a: ours });
+    expect([pin.clusterId, pin.accepts(ours), pin.accepts(theirs)]).toEqual([undefined, true, false]);
+    pin.forget("a");
+    say({ a: "untold" });
+    expect([pin.accepts(ours), pin.accepts(theirs)]).toEqual([true, false]); // away, not gone
+    say({ a: theirs });
+    expect([pin.isForeign("a"), repinned]).toEqual([true, []]);
+    say({ b: theirs });
+    expect(pin.clusterId).toBe(theirs);
+    expect(repinned).toEqual([[theirs, ours]]);
+    expect(pin.isForeign("a")).toBe(false);
+  });
+
   it("forgets endpoints that left the set", () => {
     const { pin, say } = createPin();
     say({ a: theirs });

@@ -21,7 +21,8 @@ export interface ClusterPinPort {
  *                                                                   └──────┘ and the others agree
  */
 type PinState =
-  | { readonly t: "choosing" }
+  /** Somebody is believed meanwhile: the first who says anything, until more say otherwise. */
+  | { readonly t: "choosing"; readonly believed: bigint | undefined }
   | { readonly t: "pinned"; readonly clusterId: bigint; seenAtMs: number; timer: Timer | undefined };
 
 /**
@@ -34,7 +35,7 @@ export class ClusterPin<E> implements Disposable {
   readonly #port: ClusterPinPort;
   /** What each endpoint said when it was last looked at. */
   readonly #answers = new Map<E, ClusterAnswer>();
-  #state: PinState = { t: "choosing" };
+  #state: PinState = { t: "choosing", believed: undefined };
 
   constructor(port: ClusterPinPort) {
     this.#port = port;
@@ -62,7 +63,7 @@ export class ClusterPin<E> implements Disposable {
   saw(endpoint: E, answer: ClusterAnswer, all: ReadonlySet<E>): void {
     this.#answers.set(endpoint, answer === 0n ? "untold" : answer);
     for (const known of [...this.#answers.keys()]) if (!all.has(known)) this.#answers.delete(known);
-    if (this.#state.t === "choosing") this.#choose(all);
+    if (this.#state.t === "choosing") this.#choose(this.#state, all);
     else this.#confirm(this.#state, answer);
   }
 
@@ -74,7 +75,7 @@ export class ClusterPin<E> implements Disposable {
 
   /** Whether an answer of this cluster may be believed. 0, which names none, always is. */
   accepts(clusterId: bigint): boolean {
-    const believed = this.clusterId ?? this.#favourite();
+    const believed = this.#state.t === "pinned" ? this.#state.clusterId : this.#state.believed;
     return clusterId === 0n || believed === undefined || clusterId === believed;
   }
 
@@ -82,14 +83,21 @@ export class ClusterPin<E> implements Disposable {
     if (this.#state.t === "pinned") this.#state.timer?.stop();
   }
 
-  #choose(all: ReadonlySet<E>): void {
+  #choose({ believed }: PinState & { t: "choosing" }, all: ReadonlySet<E>): void {
     const favourite = this.#favourite();
     if (favourite === undefined) return;
     const isMajority = 2 * this.#count(favourite) > all.size;
     const isToldByAll = [...all].every(
       (one) => this.#answers.has(one) && this.#answers.get(one) !== "untold",
     );
-    if (isMajority || isToldByAll) this.#pin(favourite);
+    const isAgreed = isMajority || isToldByAll;
+    const known = believed === undefined ? 0 : this.#count(believed);
+    // Who is only away for a moment does not lose to one who was never believed.
+    if (!isAgreed && believed !== undefined && (known === 0 || known >= this.#count(favourite))) return;
+    if (isAgreed) this.#pin(favourite);
+    else this.#state = { t: "choosing", believed: favourite };
+    // Its answers were shown: what is remembered of it is void, as with one that was pinned.
+    if (believed !== undefined && believed !== favourite) this.#port.onRepinned(favourite, believed);
   }
 
   #confirm(state: PinState & { t: "pinned" }, named: ClusterAnswer): void {
