@@ -219,6 +219,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   fabric?.attach(watches);
   balancer.onRepinned(() => {
     forgetHistory();
+    // etcd may wait for ever for the raft index that a token of the cluster before names.
+    void service?.refresh();
     watches.repin();
   });
   const admissions = new Admissions(

@@ -181,7 +181,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     }),
   );
   fabric?.attach(watches);
-  balancer.onRepinned(() => watches.repin());
+  balancer.onRepinned(() => {
+    // etcd may wait for ever for the raft index that a token of the cluster before names.
+    void service?.refresh();
+    watches.repin();
+  });
   exposeWatches(metrics, watches);
   const doorMetrics = createDoorMetrics(metrics);
   const limitStore = undo.use(await openLimitStore(config, logger));

@@ -95,6 +95,8 @@ export class EtcdClient implements Disposable {
     // A token that is not known, has expired, or is of an earlier revision of users and roles.
     if (/auth token|auth store|permission denied|user name is empty/.test(details ?? ""))
       this.#token = undefined;
+    // etcd waits for the raft index that a simple token names: with one of another cluster that may be for ever.
+    if (code === deadlineExceeded) this.#token = undefined;
   }
 
   [Symbol.dispose](): void {
