@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ErrorCode, FrameType, SettingId } from "../src/http2/constants.ts";
 import { Channel, type ChannelState, type Outcome, Server } from "../src/index.ts";
 import { echo, startServer } from "./support/echo-server.ts";
@@ -221,6 +221,22 @@ describe("a call of a channel", () => {
       expect(await outcome).toMatchObject({ code: 1, progress: "sent" });
       expect((await peer.frameOf(FrameType.rstStream, 1)).payload.readUInt32BE(0)).toBe(ErrorCode.cancel);
     });
+  });
+
+  it.each([
+    ["before its deadline is cancelled", 4_000, 1, "stream was reset by the server with code 8"],
+    ["after it is out of time: who sees that first is chance", 6_000, 4, "context deadline exceeded"],
+  ])("that the server resets with CANCEL %s", async (_, passedMs, code, text) => {
+    const options = { deadlineAt: performance.now() + 5_000 };
+    await started(async ({ outcome }, peer) => {
+      const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + passedMs);
+      try {
+        peer.send(rst(1, ErrorCode.cancel));
+        expect(await outcome).toMatchObject({ code, message: text, progress: "sent" });
+      } finally {
+        clock.mockRestore();
+      }
+    }, options);
   });
 
   it("may be answered long after it was cancelled, which disturbs nobody", async () => {

@@ -214,6 +214,13 @@ export class ClientCall extends GrpcStream implements Expirable {
   }
 
   onReset(errorCode: number): void {
+    // A server that sees the deadline first resets the stream (grpc-go does): ours, noticed some ms late, has passed too.
+    const isLate = this.deadlineAt !== undefined && performance.now() >= this.deadlineAt;
+    if (errorCode === ErrorCode.cancel && this.#outcome === undefined && isLate) {
+      if (this.connection !== undefined) this.connection.counters.callsTimedOut++;
+      this.#finish(this.#failure(StatusCode.deadlineExceeded, "context deadline exceeded", "sent"));
+      return;
+    }
     const refused = errorCode === ErrorCode.refusedStream;
     // After complete trailers a reset only says that the rest of our request is not wanted (RFC 9113, 8.1).
     this.#finish(
