@@ -1,4 +1,4 @@
-import type { ReadResult } from "@etcd-edge/coalesce";
+import type { Reader, ReadResult } from "@etcd-edge/coalesce";
 import {
   create,
   fromBinary,
@@ -8,7 +8,6 @@ import {
   toBinary,
 } from "@etcd-edge/proto";
 import type { CancelReason } from "@etcd-edge/transport";
-import type { ScopedPlans } from "../reads/read-scopes.ts";
 import type { ReadService } from "../reads/read-service.ts";
 import type { CallRecord } from "../relay/call-counters.ts";
 import { codeOfCancel } from "../relay/cancel-code.ts";
@@ -18,7 +17,7 @@ import { refuseStreaming } from "./range-pages.ts";
 /** What such a call is made of. */
 export interface StreamedReadOptions {
   readonly service: ReadService;
-  readonly scoped: ScopedPlans;
+  readonly reader: Reader;
   readonly downstream: ClientsCall;
   readonly record: CallRecord;
   /** Makes the sink of a call that is relayed by itself; it hears everything from the beginning. */
@@ -86,22 +85,21 @@ export class StreamedReadCall implements ClientsSink {
   }
 
   #read(payload: Buffer): boolean {
-    const { service, scoped, downstream, record } = this.#options;
-    const plan = service.planOf(scoped, payload);
-    if (plan === undefined || refuseStreaming(fromBinary(RangeRequestSchema, payload)) !== undefined)
+    const { service, reader, downstream, record } = this.#options;
+    const seat = service.seatOf(reader, payload);
+    if (seat === undefined || refuseStreaming(fromBinary(RangeRequestSchema, payload)) !== undefined)
       return false;
-    service.cache.note(plan, scoped.scope);
-    if (plan.query.revision > 0n || !service.cache.isHeld(plan, scoped.scope)) return false;
+    const { desk } = service;
+    desk.note(seat);
+    if (seat.own.query.revision > 0n || !desk.isHeld(seat)) return false;
     record.counts.received++;
-    const floor = service.floorOf(downstream.client.data, scoped);
-    const known = service.cache.answerNow(plan, scoped.scope, floor);
+    const floor = service.floorOf(downstream.client.data, reader);
+    const known = desk.answerNow(seat, floor);
     if (known !== undefined) {
       this.#settle(known, payload);
       return true;
     }
-    const leave = service.cache.read({
-      plan,
-      scope: scoped.scope,
+    const leave = desk.read(seat, {
       floor,
       deadlineMs: downstream.deadlineAt,
       client: downstream.client,
@@ -114,7 +112,7 @@ export class StreamedReadCall implements ClientsSink {
   }
 
   #settle(result: ReadResult, payload: Buffer): void {
-    const { service, scoped, downstream, record } = this.#options;
+    const { service, reader, downstream, record } = this.#options;
     if (result.t === "aside") {
       record.counts.received--; // it is counted where it is relayed
       this.#relay(payload).onHalfClose(downstream);
@@ -123,7 +121,7 @@ export class StreamedReadCall implements ClientsSink {
       record.end(result.failure.code);
       downstream.end(result.failure);
     } else {
-      service.raiseFloor(downstream.client.data, scoped.scope.read.credential, result.revision);
+      service.raiseFloor(downstream.client.data, reader.scope.read.credential, result.revision);
       this.#send(toMessages(Buffer.concat([result.head, result.body])));
     }
   }

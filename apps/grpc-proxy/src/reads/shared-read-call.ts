@@ -1,15 +1,14 @@
-import type { ReadResult } from "@etcd-edge/coalesce";
+import type { Reader, ReadResult } from "@etcd-edge/coalesce";
 import type { CancelReason } from "@etcd-edge/transport";
 import type { CallRecord } from "../relay/call-counters.ts";
 import { codeOfCancel } from "../relay/cancel-code.ts";
 import type { ClientsCall, ClientsSink } from "../relay/client-state.ts";
-import type { ScopedPlans } from "./read-scopes.ts";
 import type { ReadService } from "./read-service.ts";
 
 /** What such a call is made of. */
 export interface SharedReadOptions {
   readonly service: ReadService;
-  readonly scoped: ScopedPlans;
+  readonly reader: Reader;
   readonly downstream: ClientsCall;
   readonly record: CallRecord;
   /** Makes the sink of a call that is relayed by itself; it hears everything from the beginning. */
@@ -78,27 +77,24 @@ export class SharedReadCall implements ClientsSink {
   }
 
   #share(payload: Buffer): boolean {
-    const { service, scoped, downstream, record } = this.#options;
-    const plan = service.planOf(scoped, payload);
-    if (plan === undefined) return false;
+    const { service, reader, downstream, record } = this.#options;
+    const seat = service.seatOf(reader, payload);
+    if (seat === undefined) return false;
     record.counts.received++;
-    const { cache } = service;
-    const { scope } = scoped;
+    const { desk } = service;
     const { client } = downstream;
-    const floor = service.floorOf(client.data, scoped);
-    const known = cache.answerNow(plan, scope, floor);
+    const floor = service.floorOf(client.data, reader);
+    const known = desk.answerNow(seat, floor);
     if (known !== undefined) {
       this.#settle(known, payload);
       return true;
     }
-    if (service.isOrdered && plan.query.isSerializable) {
+    if (service.isOrdered && seat.own.query.isSerializable) {
       record.counts.received--; // it is counted where it is relayed
-      cache.note(plan, scope);
+      desk.note(seat);
       return false;
     }
-    const leave = cache.read({
-      plan,
-      scope,
+    const leave = desk.read(seat, {
       floor,
       deadlineMs: downstream.deadlineAt,
       client,
@@ -117,7 +113,7 @@ export class SharedReadCall implements ClientsSink {
         this.#phase = { t: "over" };
         service.raiseFloor(
           downstream.client.data,
-          this.#options.scoped.scope.read.credential,
+          this.#options.reader.scope.read.credential,
           result.revision,
         );
         record.counts.sent++;
