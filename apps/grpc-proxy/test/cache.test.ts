@@ -82,16 +82,8 @@ describe.each(await findEtcdBinaries())("the cache before etcd $version", (binar
   async function converges(query: Query): Promise<void> {
     const wanted = content(await read(direct, query));
     await using fresh = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
-    for (let i = 0; i < 2_000; i++) {
-      const seen = content(await read(fresh, { ...query, serializable: true }));
-      try {
-        expect(seen).toEqual(wanted);
-        return;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    }
-    expect(content(await read(fresh, { ...query, serializable: true }))).toEqual(wanted);
+    const seen = async (): Promise<unknown> => content(await read(fresh, { ...query, serializable: true }));
+    await expect.poll(seen, { timeout: 60_000, interval: 5 }).toEqual(wanted);
   }
 
   const prefix: Query = { key: bytes("k/"), rangeEnd: bytes("k0") };

@@ -86,7 +86,7 @@ describe.each(await findEtcdBinaries())(
         ["ann", "eve", "root", "ann"].map((user) => watchAs(proxy, user, undo)),
       );
       for (const { created } of clients) expect(created).toMatchObject({ created: true, canceled: false });
-      expect(await upstreamWatches()).toBe(before + 1);
+      await expect.poll(upstreamWatches, { timeout: 60_000, interval: 50 }).toBe(before + 1);
       expect((await watchAs(proxy, "bob", undo)).created).toMatchObject({
         canceled: true,
         cancelReason: denied,
@@ -278,7 +278,7 @@ describe("tokens that end", () => {
         );
       // On a feed of the client's own its token is used, and so kept, for as long as there is a watch; on ours it ends.
       if (user === "") expect(await isKnown()).toBe(true);
-      else while (await isKnown()) await new Promise((resolve) => setTimeout(resolve, 2_500));
+      else await expect.poll(isKnown, { timeout: 60_000, interval: 2_500 }).toBe(false); // asking keeps it, too
       await client.call(kv.put, create(PutRequestSchema, { key: bytes("k") }), ["token", await login()]);
       for (const one of watchers) expect(await one.events(1)).toHaveLength(1);
     }
