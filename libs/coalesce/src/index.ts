@@ -12,6 +12,14 @@ export {
   ReadCache,
   type ReadCacheOptions,
 } from "./cache/read-cache.ts";
+export {
+  ReadDesk,
+  type ReadDeskOptions,
+  type Reader,
+  type ReadScopePlans,
+  type ReadSeat,
+  type SeatedRead,
+} from "./cache/read-desk.ts";
 export { RemoteAnswers } from "./cache/remote-answers.ts";
 export { InProcessStore, type SharedStore } from "./cache/shared-store.ts";
 export { type CreateRate, defaultCreateRate } from "./fabric/create-budget.ts";
@@ -43,6 +51,7 @@ export type {
 } from "./lease/ports.ts";
 export { covers } from "./permission/key-permissions.ts";
 export { PermissionBook, type PermissionBookOptions } from "./permission/permission-book.ts";
+export { ReadPermissions, type ReadPermissionsOptions } from "./permission/read-permissions.ts";
 export { Revocation, type RevocationOptions } from "./permission/revocation.ts";
 export { findVerdict, type PermissionSource, type Verdict } from "./permission/verdict.ts";
 export { compareBytes, successor } from "./range/bytes.ts";
@@ -65,6 +74,7 @@ export type {
   ReadMembers,
   ReadResult,
   ReadScope,
+  Reads,
   SharedRead,
   UpstreamEnd,
   UpstreamRead,

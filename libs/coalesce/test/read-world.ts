@@ -62,7 +62,7 @@ const future = { code: 11, message: "etcdserver: mvcc: required revision is a fu
 export class ReadWorld {
   readonly clock: FakeClock = new FakeClock();
   readonly etcd: ModelEtcd;
-  readonly cache: ReadCache<ModelMember>;
+  readonly cache: ReadCache;
   readonly hub: WatchHub;
   readonly scope: CacheScope;
   readonly readings: Reading[] = [];
@@ -120,7 +120,7 @@ export class ReadWorld {
         },
       },
     });
-    this.cache = new ReadCache<ModelMember>({
+    this.cache = new ReadCache({
       reads,
       clock: this.clock,
       toRequest: (request) => request,

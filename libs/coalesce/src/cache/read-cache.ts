@@ -11,8 +11,7 @@ import {
 import type { Clock } from "../ports.ts";
 import { rangeId, toRangeFields } from "../range/key-range.ts";
 import type { LocalRead } from "../read/local-read.ts";
-import type { ReadFailure, ReadResult, ReadScope } from "../read/ports.ts";
-import type { ReadHub } from "../read/read-hub.ts";
+import type { ReadFailure, ReadResult, ReadScope, Reads } from "../read/ports.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { type CacheLimits, defaultCacheLimits } from "./cache-limits.ts";
 import { CompactionFloor } from "./compaction-floor.ts";
@@ -29,6 +28,8 @@ export interface CacheScope {
   readonly id: string;
   /** What etcd is shown. */
   readonly read: ReadScope;
+  /** Whether ranges are held for it now: not where they are for all who may read them (rule 28). Always if it is left out. */
+  readonly mayHold?: () => boolean;
   /** The feeds of the scope, for as long as they are not released. */
   openHub(): OpenHub;
 }
@@ -48,8 +49,8 @@ export interface CachedRead {
 }
 
 /** What a cache is made of. */
-export interface ReadCacheOptions<M> {
-  readonly reads: ReadHub<M>;
+export interface ReadCacheOptions {
+  readonly reads: Reads;
   readonly clock: Clock;
   /** Makes of a RangeRequest as clients send it one as etcd gets it. */
   readonly toRequest: (request: Uint8Array) => Uint8Array;
@@ -102,7 +103,7 @@ const nothing = new Uint8Array(0);
  *     linearizable, the present:  a held range once a quorum has said how far the store is, else a read shared with others
  *     at a revision:              held or kept, with etcd's word that it may be read and is not compacted; else read once
  */
-export class ReadCache<M> implements Disposable {
+export class ReadCache implements Disposable {
   readonly counts: CacheCounts = {
     held: 0,
     kept: 0,
@@ -115,7 +116,7 @@ export class ReadCache<M> implements Disposable {
   };
   readonly held: HeldRanges;
   readonly floor: CompactionFloor = new CompactionFloor();
-  readonly #options: ReadCacheOptions<M>;
+  readonly #options: ReadCacheOptions;
   readonly #limits: CacheLimits;
   readonly #kept: BoundedMap<Kept>;
   readonly #aged: BoundedMap<Aged>;
@@ -132,7 +133,7 @@ export class ReadCache<M> implements Disposable {
   /** The last header that etcd has sent. */
   #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
 
-  constructor(options: ReadCacheOptions<M>) {
+  constructor(options: ReadCacheOptions) {
     this.#options = options;
     this.#limits = { ...defaultCacheLimits, ...options.limits };
     this.held = new HeldRanges(options.clock, this.#limits);
@@ -165,7 +166,7 @@ export class ReadCache<M> implements Disposable {
    */
   read(read: CachedRead): () => void {
     const { plan, scope } = read;
-    this.held.note(this.#heldScope(scope), plan);
+    this.note(plan, scope);
     if (plan.query.revision > 0n) return this.#readFixed(read);
     const held = this.held.find(scope.id, plan);
     const local = held === undefined ? undefined : this.#toLocal(held, plan);
@@ -184,7 +185,7 @@ export class ReadCache<M> implements Disposable {
 
   /** A read goes another way: it counts for what is hot all the same. */
   note(plan: RangePlan, scope: CacheScope): void {
-    this.held.note(this.#heldScope(scope), plan);
+    if (scope.mayHold?.() !== false) this.held.note(this.#heldScope(scope), plan);
   }
 
   /** Permissions may have changed: nothing is answered before etcd has said again that it may be read. */
@@ -231,7 +232,8 @@ export class ReadCache<M> implements Disposable {
       {
         ...read,
         settle: (result) => {
-          if (result.t === "failed" && result.failure.code === unavailable) leave = this.#readAsked(read);
+          if (result.t === "failed" && result.failure.code === unavailable)
+            leave = this.#readAsked({ ...read, floor: 0n });
           else read.settle(result);
         },
       },
@@ -240,17 +242,32 @@ export class ReadCache<M> implements Disposable {
     return () => leave();
   }
 
-  /** As it was asked: any member will do. */
-  #readAsked({ plan, scope, deadlineMs, client, settle }: CachedRead): () => void {
-    return this.#options.reads.read(scope.read, alone(plan), {
+  /**
+   * As it was asked: any member will do. One that is behind what the client has seen will not, unless there is no quorum to say
+   * more (rule 29).
+   */
+  #readAsked(read: CachedRead): () => void {
+    const { plan, scope, floor, deadlineMs, client, settle } = read;
+    let leave = this.#options.reads.read(scope.read, alone(plan), {
       request: plan.request,
       deadlineMs,
       client,
       settle: (result) => {
         this.#keep(plan, scope, result);
-        settle(result);
+        if (result.t !== "answered" || result.revision >= floor) settle(result);
+        else leave = this.#readNewer(read, result);
       },
     });
+    return () => leave();
+  }
+
+  #readNewer(read: CachedRead, old: ReadResult): () => void {
+    this.counts.belowFloor++;
+    const settle = (result: ReadResult): void => {
+      const hasNoQuorum = result.t === "failed" && result.failure.code === unavailable;
+      read.settle(hasNoQuorum ? old : result);
+    };
+    return this.#readNow({ ...read, settle }, undefined);
   }
 
   #toLocal(held: HeldRange, plan: RangePlan): LocalRead {
@@ -302,7 +319,7 @@ export class ReadCache<M> implements Disposable {
     const aged = this.#agedOf(plan, scope);
     if (aged === undefined || aged.result.revision < floor) return undefined;
     this.counts.aged++;
-    this.held.note(this.#heldScope(scope), plan);
+    this.note(plan, scope);
     return aged.result;
   }
 
