@@ -1,7 +1,8 @@
 import { create, RangeRequestSchema, toBinary } from "@etcd-edge/proto";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { CacheScope } from "../src/cache/cached-read.ts";
 import { createRangePlan, type RangePlan } from "../src/cache/range-plan.ts";
-import { type CacheScope, ReadCache } from "../src/cache/read-cache.ts";
+import { ReadCache } from "../src/cache/read-cache.ts";
 import { ReadDesk, type Reader, type ReadScopePlans } from "../src/cache/read-desk.ts";
 import { ReadPermissions } from "../src/permission/read-permissions.ts";
 import { toLatin1 } from "../src/range/bytes.ts";

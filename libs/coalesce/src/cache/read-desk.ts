@@ -4,8 +4,9 @@ import type { Clock } from "../ports.ts";
 import type { ReadFailure, ReadResult } from "../read/ports.ts";
 import { ProbeError } from "../watch/probe-flight.ts";
 import { isRefusal } from "../watch/probe-refusal.ts";
+import type { CachedRead, CacheScope } from "./cached-read.ts";
 import type { RangePlan } from "./range-plan.ts";
-import type { CachedRead, CacheScope, ReadCache } from "./read-cache.ts";
+import type { ReadCache } from "./read-cache.ts";
 
 /** A scope, and what is known of its requests. */
 export interface ReadScopePlans {
