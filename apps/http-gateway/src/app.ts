@@ -5,6 +5,7 @@ import {
   createConfiguredSource,
   type Endpoint,
   endpointAddress,
+  followMembers,
   isTlsEndpoint,
   isUnixEndpoint,
   parseEndpoints,
@@ -104,7 +105,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const readiness = createReadiness();
   const counters = createCounters();
   exposeTransportCounters(metrics, counters);
-  const source = undo.use(
+  const seeds = undo.use(
     await createConfiguredSource({
       ...config,
       endpoints: isListUsed ? given.endpoints : [],
@@ -113,6 +114,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       logger,
     }),
   );
+  const serviceToken = serviceUser && new ServiceToken(serviceUser);
+  const intervalMs = config.endpointsAutoSyncInterval;
+  const source =
+    intervalMs > 0
+      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
+      : seeds;
   const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
@@ -154,11 +161,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
 
   // Our own identity never shares a connection with clients (rule 8).
   const service =
-    serviceUser &&
+    serviceToken &&
     undo.use(
       new ServiceIdentity({
         balancer: undo.use(createBalancer()),
-        token: new ServiceToken(serviceUser),
+        token: serviceToken,
         clock: systemClock,
         onAuthChanged: () => watches.forgetPermissions(),
       }),

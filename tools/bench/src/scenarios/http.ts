@@ -7,6 +7,8 @@ import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge
 import { Channel } from "@etcd-edge/transport";
 import { startChild } from "../child.ts";
 import { h2load } from "../load/h2load.ts";
+import { putMany } from "../load/put-many.ts";
+import { countsThat } from "../load/watch-counts.ts";
 import { cpuSeconds } from "../process-cpu.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { summarise } from "../stats.ts";
@@ -168,12 +170,12 @@ async function benchWatchers(kind: (typeof kinds)[number], rounds: number): Prom
 
 async function watch({ cluster, etcd }: Doors, side: Side, kind: string): Promise<WatchFigures> {
   await using worker = startWorker(side.port, kind, watchers);
-  await until(worker, ({ created }) => created === watchers);
+  await countsThat(worker, ({ created }) => created === watchers);
   const upstream = await countWatchers(etcd.port);
   const before = await cpuSeconds(side.pid ?? -1);
-  await write(cluster);
+  await putMany(cluster, { puts, writers });
   const expected = watchers * puts;
-  const counts = await until(worker, ({ events }) => events >= expected, 30_000);
+  const counts = await countsThat(worker, ({ events }) => events >= expected, 30_000);
   return {
     rate: counts.events / Math.max(0.001, (counts.lastAtMs - counts.firstAtMs) / 1000),
     cpuUs: (((await cpuSeconds(side.pid ?? -1)) - before) / Math.max(1, counts.events)) * 1e6,
@@ -186,48 +188,9 @@ function startWorker(port: number, kind: string, count: number) {
   return startChild(join("load", "http-watch-worker.ts"), [String(port), kind, String(count)]);
 }
 
-interface Counts {
-  readonly created: number;
-  readonly events: number;
-  readonly firstAtMs: number;
-  readonly lastAtMs: number;
-}
-
-/** Asks the worker until it says so, or nothing has come for `patienceMs`. */
-async function until(
-  worker: { ask(question: unknown): Promise<unknown> },
-  isEnough: (counts: Counts) => boolean,
-  patienceMs = 60_000,
-): Promise<Counts> {
-  let lastSeen = -1;
-  let since = performance.now();
-  for (;;) {
-    const counts = (await worker.ask({})) as Counts;
-    if (isEnough(counts)) return counts;
-    const seen = counts.created + counts.events;
-    if (seen !== lastSeen) since = performance.now();
-    lastSeen = seen;
-    if (performance.now() - since > patienceMs) return counts;
-    await delay(50);
-  }
-}
-
 async function countWatchers(port: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   return Number(/^etcd_debugging_mvcc_watcher_total (\d+)/m.exec(text)?.[1]);
-}
-
-async function write(cluster: EtcdCluster): Promise<void> {
-  await using channel = channelTo(cluster);
-  const message = toBinary(
-    PutRequestSchema,
-    create(PutRequestSchema, { key: Buffer.from("bench"), value: Buffer.alloc(64, "v") }),
-  );
-  let left = puts;
-  const writer = async (): Promise<void> => {
-    while (left-- > 0) await channel.unaryCall("/etcdserverpb.KV/Put", [], message);
-  };
-  await Promise.all(Array.from({ length: writers }, writer));
 }
 
 function channelTo({ endpoints }: EtcdCluster): Channel {
@@ -299,7 +262,7 @@ async function benchIdle(): Promise<Row[]> {
     await readRange(gateway.port, "bench", undefined);
     const before = await memoryOf(gateway.pid, "VmRSS");
     await using worker = startWorker(gateway.port, kind, idleConnections);
-    const { created } = await until(worker, (counts) => counts.created === idleConnections);
+    const { created } = await countsThat(worker, (counts) => counts.created === idleConnections);
     await delay(2_000);
     const after = await memoryOf(gateway.pid, "VmRSS");
     const cpuBefore = await cpuSeconds(gateway.pid);
