@@ -28,7 +28,7 @@ import {
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
-import { Channel, createCounters } from "@etcd-edge/transport";
+import { Channel, createCounters, writeDue } from "@etcd-edge/transport";
 import {
   createExplainFabric,
   createExplainWatch,
@@ -51,7 +51,7 @@ import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
 import { detectProfile } from "./profile/detect-profile.ts";
-import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.ts";
+import { profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
@@ -61,6 +61,7 @@ import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
 import { createSharedReads } from "./upstream/shared-reads.ts";
+import { createTurnEnd, landAtTurnEnd } from "./upstream/turn-end.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
@@ -138,11 +139,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     });
   const balancer = undo.use(createBalancer());
   const direct = createBalancedUpstream(balancer);
+  const turnEnd = createTurnEnd(writeDue);
   const readHub = new ReadHub({
-    members: createReadMembers(balancer),
+    members: landAtTurnEnd(createReadMembers(balancer), turnEnd),
     clock: systemClock,
-    // Before the immediates that write: what one chunk of bytes brought leaves together.
-    defer: (callback) => process.nextTick(callback),
+    defer: turnEnd,
   });
   exposeReads(metrics, readHub.counts);
   const upstream = config.shareReads
@@ -314,9 +315,9 @@ function toOrigins(endpoints: readonly Endpoint[], tls: ClientTls | undefined): 
     });
 }
 
-function chooseProfile(name: string, detected: DetectedProfile): () => Promise<JsonProfile> {
-  if (name === "v1") return () => Promise.resolve(profileV1);
-  if (name === "v2") return () => Promise.resolve(profileV2);
+function chooseProfile(name: string, detected: DetectedProfile): DoorOptions["profile"] {
+  if (name === "v1") return () => profileV1;
+  if (name === "v2") return () => profileV2;
   return () => detected.current();
 }
 
