@@ -1,6 +1,7 @@
 import { create, type Message, type Rpc, toBinary } from "@etcd-edge/proto";
 import type { CallStyle } from "../http/call-style.ts";
 import type { ValueReader } from "../http/value-reader.ts";
+import type { JsonDocument } from "../json/json-node.ts";
 import { decodeInput, type JsonProfile } from "../profile/json-profile.ts";
 import { UpstreamError } from "../upstream/upstream.ts";
 import { refuse } from "./refusals.ts";
@@ -31,6 +32,20 @@ export function createJsonRequests(
       const document = await values.next();
       if (document === undefined) return undefined;
       return toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes));
+    },
+  };
+}
+
+/** Of a body that is one value: what stands behind it is never looked at. @param read the value; called once */
+export function createSingleRequest(
+  rpc: Rpc,
+  read: () => Promise<JsonDocument | undefined>,
+  { profile, style }: { profile: JsonProfile; style: CallStyle },
+): RequestSource {
+  return {
+    next: async () => {
+      const document = await read();
+      return document && toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes));
     },
   };
 }
