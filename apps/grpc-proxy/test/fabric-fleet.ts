@@ -8,9 +8,11 @@ import {
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
+import { expect } from "vitest";
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const pollMs = 50;
+/** For what one replica learns of another by a message: wide enough for a machine that is starved. */
+export const patience = { timeout: 60_000, interval: 50 };
 
 /** A grpc-proxy in a process of its own. */
 export interface FleetProxy {
@@ -93,15 +95,25 @@ export class Fleet implements AsyncDisposable {
     return new Map(scopes.flatMap(({ feeds }) => feeds.map(({ range, fabric }) => [range, fabric])));
   }
 
-  /** The proxy that has the watch of a range at etcd, and the others. */
+  /** Waits until one proxy has the watch of a range at etcd and the others live on it. */
   async ingester(
     range: string,
   ): Promise<{ readonly ingester: FleetProxy; readonly others: readonly FleetProxy[] }> {
-    for (const proxy of this.proxies) {
-      if ((await this.feeds(proxy)).get(range)?.role !== "ingesting") continue;
-      return { ingester: proxy, others: this.proxies.filter((one) => one !== proxy) };
-    }
-    throw new Error(`nobody watches ${range}`);
+    let ingester = -1;
+    const agree = async (): Promise<boolean> => {
+      const roles = await Promise.all(this.proxies.map((proxy) => this.role(proxy, range)));
+      ingester = roles.indexOf("ingesting");
+      return ingester >= 0 && roles.every((role, i) => i === ingester || role === "following");
+    };
+    await expect.poll(agree, { ...patience, message: `one proxy watches ${range} for all` }).toBe(true);
+    const [found] = this.proxies.slice(ingester);
+    if (found === undefined) throw new Error(`nobody watches ${range}`);
+    return { ingester: found, others: this.proxies.filter((one) => one !== found) };
+  }
+
+  /** How a proxy has a range, if it does. */
+  async role(proxy: FleetProxy, range: string): Promise<string | undefined> {
+    return (await this.feeds(proxy)).get(range)?.role;
   }
 
   /** How many watches etcd has, by its own count. */
@@ -114,12 +126,9 @@ export class Fleet implements AsyncDisposable {
     return count;
   }
 
-  /** Waits until etcd has exactly so many watches. @returns how long that took, in milliseconds */
-  async untilWatches(count: number): Promise<number> {
-    const began = performance.now();
-    while ((await this.watchesAtEtcd()) !== count)
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
-    return performance.now() - began;
+  /** Waits until etcd has exactly so many watches. */
+  async untilWatches(count: number): Promise<void> {
+    await expect.poll(() => this.watchesAtEtcd(), patience).toBe(count);
   }
 
   async metric(proxy: FleetProxy, name: string): Promise<number> {

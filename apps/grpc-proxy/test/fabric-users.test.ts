@@ -14,6 +14,7 @@ import {
 import { describe, expect, it } from "vitest";
 import type { GrpcProxy } from "../src/app.ts";
 import { EtcdClient } from "./etcd-client.ts";
+import { patience } from "./fabric-fleet.ts";
 import { startProxy } from "./proxy-under-test.ts";
 import { WatchClient } from "./watch-client.ts";
 
@@ -81,7 +82,7 @@ describe("three users through three replicas that share feeds under --user", () 
     }
     const strange = undo.use(await watchAs(proxies[1] as GrpcProxy, "ann", users.bob));
     expect(await strange.next()).toMatchObject({ canceled: true, cancelReason: denied });
-    while ((await watchesAt(cluster)) !== 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => watchesAt(cluster), patience).toBe(1);
 
     /** Puts keys; all who are left see those of their range, in order and nothing else. */
     const write = async (keys: readonly string[]): Promise<void> => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Fleet, type FleetProxy } from "./fabric-fleet.ts";
+import { Fleet, type FleetProxy, patience } from "./fabric-fleet.ts";
 import { WatchClient } from "./watch-client.ts";
 
 const prefixes = ["a", "b", "c", "d", "e"];
@@ -46,8 +46,7 @@ class Watchers implements AsyncDisposable {
   async have(expected: ReadonlyMap<string, readonly bigint[]>): Promise<void> {
     for (const [prefix, revisions] of expected) {
       const got = this.#got.get(prefix) ?? [];
-      while ((got.at(-1) ?? 0n) < (revisions.at(-1) ?? 0n))
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      await expect.poll(() => got.at(-1) ?? 0n, patience).toBeGreaterThanOrEqual(revisions.at(-1) ?? 0n);
       expect(got).toEqual(revisions);
     }
   }
@@ -101,14 +100,17 @@ describe("three grpc-proxies that share feeds over NATS", () => {
 
   it("etcd has one watch for each range, and every client every event", async () => {
     await write(3);
-    expect(await fleet.watchesAtEtcd()).toBe(prefixes.length);
+    await fleet.untilWatches(prefixes.length);
     const { others } = await fleet.ingester(rangeOf("a"));
+    await write(1);
     for (const proxy of others) {
-      expect((await fleet.feeds(proxy)).get(rangeOf("a"))).toMatchObject({ role: "following" });
-      expect(await fleet.metric(proxy, "etcd_edge_fabric_frames_in_total")).toBeGreaterThan(0);
+      const frames = (): Promise<number> => fleet.metric(proxy, "etcd_edge_fabric_frames_in_total");
+      await expect.poll(frames, patience).toBeGreaterThan(0);
     }
     const [first] = fleet.proxies;
-    expect(await (await fetch(`${first?.adminUrl}/explain/fabric`)).json()).toMatchObject({
+    const explained = async (): Promise<unknown> => (await fetch(`${first?.adminUrl}/explain/fabric`)).json();
+    // What others say of themselves is as old as their last heartbeat.
+    await expect.poll(explained, patience).toMatchObject({
       isConnected: true,
       replicas: Array.from({ length: 2 }, () => ({
         tier: "grpc-proxy",
@@ -143,7 +145,7 @@ describe("three grpc-proxies that share feeds over NATS", () => {
     await fleet.untilWatches(prefixes.length * 2);
     await write(2);
     for (const proxy of fleet.proxies)
-      expect(await fleet.metric(proxy, "etcd_edge_fabric_connected")).toBe(0);
+      await expect.poll(() => fleet.metric(proxy, "etcd_edge_fabric_connected"), patience).toBe(0);
     await fleet.startNats();
     await write(1);
     await fleet.untilWatches(prefixes.length);
@@ -157,6 +159,6 @@ describe("three grpc-proxies that share feeds over NATS", () => {
     await fleet.untilWatches(prefixes.length);
     const [last] = fleet.proxies;
     if (last === undefined) throw new Error("nobody is left");
-    expect((await fleet.feeds(last)).get(rangeOf("a"))).toMatchObject({ role: "ingesting" });
+    await expect.poll(() => fleet.role(last, rangeOf("a")), patience).toBe("ingesting");
   });
 });

@@ -43,9 +43,8 @@ async function page(proxy: GrpcProxy, revision: bigint, limit = 5n, serializable
   return kv.range.responseDeserialize(payload).kvs.length;
 }
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
+/** Wide enough for a machine that is starved. */
+const patience = { timeout: 60_000, interval: 50 };
 
 describe("--redis-url", () => {
   let cluster: EtcdCluster;
@@ -80,16 +79,19 @@ describe("--redis-url", () => {
     });
   /** It is connected, and has written down whose history it is. */
   const connected = (proxy: GrpcProxy): Promise<void> =>
-    until(async () => (await metric(proxy, 'etcd_edge_store_writes_total{outcome="sent"}')) > 0);
+    expect
+      .poll(() => metric(proxy, 'etcd_edge_store_writes_total{outcome="sent"}'), patience)
+      .toBeGreaterThan(0);
 
-  /** Whether what one replica reads another finds: asked again until the first has an epoch. */
+  /** Whether what one replica reads another finds: with another page each time, of which the second asks a turn later. */
   async function shares(one: GrpcProxy, two: GrpcProxy): Promise<void> {
-    const hits = 'etcd_edge_cache_answers_total{source="stored"}';
-    for (let limit = 20n; (await metric(two, hits)) === 0; limit++) {
+    let limit = 20n;
+    const hits = async (): Promise<number> => {
+      expect(await page(two, revision, limit++)).toBe(10);
       expect(await page(one, revision, limit)).toBe(10);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      expect(await page(two, revision, limit)).toBe(10);
-    }
+      return await metric(two, 'etcd_edge_cache_answers_total{source="stored"}');
+    };
+    await expect.poll(hits, patience).toBeGreaterThan(0);
   }
 
   it("replicas find what another has read, and only with the key it was sealed with", async () => {
@@ -124,9 +126,10 @@ describe("--redis-url", () => {
       redis.program.signal("SIGCONT");
     }
     await redis[Symbol.asyncDispose]();
-    await until(async () => (await metric(proxy, "etcd_edge_store_connected")) === 0);
+    const isConnected = (): Promise<number> => metric(proxy, "etcd_edge_store_connected");
+    await expect.poll(isConnected, patience).toBe(0);
     expect(await page(proxy, revision)).toBe(5);
     redis = await startRedis(port, ["--requirepass", "pw"]);
-    await until(async () => (await metric(proxy, "etcd_edge_store_connected")) === 1);
+    await expect.poll(isConnected, patience).toBe(1);
   });
 });

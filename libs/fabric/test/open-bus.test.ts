@@ -6,6 +6,8 @@ import { describe, expect, it } from "vitest";
 import { type FabricConfig, fabricOptions, type OpenedBus, openBus } from "../src/index.ts";
 
 const natsServer = await requireProgram("nats-server");
+/** Wide enough for a machine that is starved. */
+const patience = { timeout: 60_000, interval: 20 };
 
 function open(changed: Partial<FabricConfig>, logger: Logger = silentLogger): OpenedBus {
   const defaults = Object.fromEntries(
@@ -53,11 +55,9 @@ describe("openBus", () => {
     await using _good = good.bus;
     const nobody = open({ natsUrl, natsCacert: authority.caFile });
     await using _nobody = nobody.bus;
-    await until(() => good.bus.state().t === "connected");
-    await until(() => {
-      const state = nobody.bus.state();
-      return state.t === "connecting" && state.error !== undefined;
-    });
+    await expect.poll(() => good.bus.state(), patience).toMatchObject({ t: "connected" });
+    const refused = { t: "connecting", error: expect.any(String) };
+    await expect.poll(() => nobody.bus.state(), patience).toMatchObject(refused);
     await good.bus.flush();
     expect(good.bus.maxPayloadBytes).toBe(1 << 20);
     await expect(nobody.bus.flush()).rejects.toThrow("not connected to NATS");
@@ -68,11 +68,9 @@ describe("openBus", () => {
     const logger: Logger = { ...silentLogger, warn: (text, fields) => void warnings.push([text, fields]) };
     const { bus } = open({ natsUrl: ["nats://127.0.0.1:1"], natsCredsFile: "/nowhere/creds" }, logger);
     await using _bus = bus;
-    await until(() => warnings.length > 0);
-    expect(warnings[0]).toEqual([
-      "not connected to NATS, being alone",
-      { error: expect.stringContaining("ENOENT") },
-    ]);
+    await expect
+      .poll(() => warnings[0], patience)
+      .toEqual(["not connected to NATS, being alone", { error: expect.stringContaining("ENOENT") }]);
   });
 
   it("refuses servers that do not parse, and a key that is not there or empty", async () => {
@@ -84,7 +82,3 @@ describe("openBus", () => {
     expect(() => open({ fabricKeyFile: empty })).toThrow("is empty");
   });
 });
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10));
-}

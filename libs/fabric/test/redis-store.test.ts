@@ -11,6 +11,8 @@ import {
 } from "../src/index.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
+/** Wide enough for a machine that is starved. */
+const patience = { timeout: 60_000, interval: 50 };
 
 async function freePort(): Promise<number> {
   const [port] = await findFreePorts(1);
@@ -86,9 +88,8 @@ describe("createRedisStore", () => {
     const setUp = await createRedisClient({ url: `redis://:p%20w@127.0.0.1:${port}`, name: "set up" });
     await new Promise<void>((resolve) => setUp.once("ready", () => resolve()));
     await setUp.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
-    while (!String(await setUp.call("CLUSTER", "INFO")).includes("cluster_state:ok")) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const state = async (): Promise<string> => String(await setUp.call("CLUSTER", "INFO"));
+    await expect.poll(state, patience).toContain("cluster_state:ok");
     setUp.disconnect();
     await using cluster = await openStore(`redis+cluster://:p%20w@127.0.0.1:${port},127.0.0.1:${port}`);
     expect(cluster.store.hasPassword).toBe(true);
@@ -126,14 +127,14 @@ describe("createRedisStore", () => {
     await one.reached("connected");
     const guarded = new GuardedStore(one.store, systemClock, { budgetMs: 20, maxFailures: 2 });
     guarded.set("k", bytes("v"), 60_000);
-    while ((await guarded.get("k")) === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect.poll(() => guarded.get("k"), patience).toEqual(bytes("v"));
     redis.program.signal("SIGSTOP");
     const failures = [await guarded.get("k"), await guarded.get("k"), await guarded.get("k")];
     expect(failures).toEqual([undefined, undefined, undefined]);
     expect(guarded.state).toBe("open");
     expect(guarded.counts.skipped).toBeGreaterThan(0);
     redis.program.signal("SIGCONT");
-    while ((await guarded.get("k")) === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => guarded.get("k"), patience).toEqual(bytes("v"));
     expect(guarded.state).toBe("closed");
   });
 });
