@@ -42,6 +42,7 @@ import {
   WatchService,
 } from "@etcd-edge/watching";
 import type { DoorOptions } from "./door/http-door.ts";
+import { RequestMemo } from "./door/request-memo.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import { createFindClient } from "./limits/client-key.ts";
@@ -204,6 +205,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    requestMemo: new RequestMemo(),
     limits: createClientLimits({
       findClient,
       createRateLimiter: limitStore.createRateLimiter,

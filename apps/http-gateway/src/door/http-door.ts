@@ -22,6 +22,7 @@ import type { PageSizes } from "../range/page-sizes.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { OpenWatch } from "../watch/watch-host.ts";
 import { hasGetForm, readQueryRequest } from "./get-forms.ts";
+import type { RequestMemo } from "./request-memo.ts";
 import {
   createJsonRequests,
   createQueryRequests,
@@ -38,6 +39,7 @@ export interface DoorOptions {
   readonly openWatch: OpenWatch;
   readonly clock: Clock;
   readonly pageSizes: PageSizes;
+  readonly requestMemo: RequestMemo;
   readonly limits: ClientLimits;
   readonly jsonLimits: JsonLimits;
   /** Time between two signs of life on streams that have no form in etcd, in milliseconds, where the client has no wish. */
@@ -174,7 +176,11 @@ function readRequests(
   const { clock, bodyTimeoutMs: timeoutMs, maxBodyBytes, jsonLimits } = door;
   if (rpc.kind !== "bidi") {
     const limit = { presence, clock, timeoutMs, maxValueBytes: maxBodyBytes, limits: jsonLimits };
-    return createSingleRequest(rpc, () => readFirstValue(request, limit), { profile, style });
+    return createSingleRequest(
+      () => readFirstValue(request, limit),
+      { rpc, profile, style },
+      door.requestMemo,
+    );
   }
   const chunks = new ChunkQueue(request);
   presence.onGone(() => chunks.abandon());

@@ -5,6 +5,7 @@ import type { JsonDocument } from "../json/json-node.ts";
 import { decodeInput, type JsonProfile } from "../profile/json-profile.ts";
 import { UpstreamError } from "../upstream/upstream.ts";
 import { refuse } from "./refusals.ts";
+import type { RequestMemo } from "./request-memo.ts";
 
 /** A request as both sides of the door need it. */
 export interface Request {
@@ -38,14 +39,18 @@ export function createJsonRequests(
 
 /** Of a body that is one value: what stands behind it is never looked at. @param read the value; called once */
 export function createSingleRequest(
-  rpc: Rpc,
   read: () => Promise<JsonDocument | undefined>,
-  { profile, style }: { profile: JsonProfile; style: CallStyle },
+  meant: { readonly rpc: Rpc; readonly profile: JsonProfile; readonly style: CallStyle },
+  memo: RequestMemo,
 ): RequestSource {
+  const { rpc, profile, style } = meant;
   return {
     next: async () => {
       const document = await read();
-      return document && toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes));
+      if (document === undefined) return undefined;
+      return memo.read(meant, document, () =>
+        toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes)),
+      );
     },
   };
 }
