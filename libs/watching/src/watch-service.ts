@@ -6,6 +6,7 @@ import {
   type HubCounters,
   type HubEvent,
   type HubPort,
+  type KeyRange,
   LogBudget,
   PermissionBook,
   Revocation,
@@ -244,6 +245,19 @@ export class WatchService implements Disposable {
         this.#dropUnused(identity.scope, scope);
       },
     };
+  }
+
+  /**
+   * Asks etcd whether a credential may read a range.
+   * @throws ProbeError with its refusal, or where there is no answer
+   */
+  async askPermission(identity: WatchIdentity, range: KeyRange): Promise<void> {
+    const { own, release } = this.holdHub(identity);
+    try {
+      await own.probe(range);
+    } finally {
+      release();
+    }
   }
 
   /**
