@@ -94,6 +94,19 @@ export const verifyOptions = {
     doc: "switch users on in what --start starts, with tokens that are forgotten after this time without use",
     since: "edge",
   }),
+  limitedUsers: intOption({
+    flag: "limited-users",
+    default: 3,
+    doc: "with --token-ttl: users beside root, whose half of the clients may read and write some keys only, now these and now those",
+    since: "edge",
+    check: (value) => (value >= 0 ? undefined : `--limited-users must not be negative: ${value}`),
+  }),
+  serviceUser: boolOption({
+    flag: "service-user",
+    default: false,
+    doc: "with --token-ttl: our proxies have a user of their own, under which all who may share what is watched and read",
+    since: "edge",
+  }),
   faults: stringsOption({
     flag: "faults",
     default: [],
@@ -185,6 +198,8 @@ export function findProblems(config: VerifyConfig): readonly string[] {
     problems.push("--endpoints and --start exclude each other");
   if (config.start === "" && config.faults.length > 0)
     problems.push("--faults needs --start: only what it starts may be disturbed");
+  if (config.serviceUser && config.tokenTtl === 0)
+    problems.push("--service-user needs --token-ttl: there are no users without it");
   if (config.user !== "" && !config.user.includes(":")) problems.push("--user must be name:password");
   return problems;
 }

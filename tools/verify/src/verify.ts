@@ -102,11 +102,9 @@ async function startOwn(config: VerifyConfig, random: Random): Promise<Stack> {
   if (!isDoor(config.start)) throw new Error(`no door ${config.start}`);
   const members = config.members === 1 ? 1 : 3;
   const tokenTtlSeconds = Math.ceil(config.tokenTtl / 1000);
-  const { replicas, tls, nats: hasNats } = config;
-  return await startStack(
-    { door: config.start, binary, members, replicas, tokenTtlSeconds, tls, hasNats },
-    random,
-  );
+  const { replicas, tls, nats: hasNats, limitedUsers, serviceUser: hasServiceUser } = config;
+  const users = { tokenTtlSeconds, limitedUsers, hasServiceUser };
+  return await startStack({ door: config.start, binary, members, replicas, tls, hasNats, ...users }, random);
 }
 
 /** The faults that were asked for and can be had; for `all` what cannot is left out, by name it is a note. */
@@ -140,6 +138,7 @@ async function roundOptions(config: VerifyConfig, stack: Stack | undefined): Pro
     reference: stack?.reference ?? { endpoints: reference, ...common },
     ratePerSecond: config.rate,
     clients: config.clients,
+    ...(stack?.limited && { limited: stack.limited }),
     watchStreams: config.watchStreams,
     leaseClients: 2,
     backlog: config.backlog,
@@ -159,6 +158,7 @@ function describe(config: VerifyConfig, stack: Stack | undefined): string {
     ...(tls ? ["TLS"] : []),
     ...(stack.nats === undefined ? [] : ["NATS"]),
     ...(tokenTtlSeconds > 0 ? [`users, tokens of ${tokenTtlSeconds} s`] : []),
+    ...(tokenTtlSeconds > 0 && stack.options.hasServiceUser ? ["shared under one of its own"] : []),
   ];
   return parts.join(", ");
 }

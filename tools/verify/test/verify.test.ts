@@ -35,6 +35,7 @@ describe("a short run with faults", () => {
       "--members=1",
       "--tls",
       "--token-ttl=1s",
+      "--service-user",
       "--duration=6s",
       `--faults=${faults}`,
     );
@@ -71,5 +72,7 @@ describe("the command line", () => {
     expect(findProblems(configOf("--faults=cut"))).toHaveLength(2);
     expect(findProblems(configOf("--start=direct", "--endpoints=a:1"))).toHaveLength(1);
     expect(findProblems(configOf("--start=direct", "--faults=all"))).toEqual([]);
+    expect(findProblems(configOf("--start=grpc-proxy", "--service-user"))).toHaveLength(1);
+    expect(findProblems(configOf("--start=grpc-proxy", "--service-user", "--token-ttl=2s"))).toEqual([]);
   });
 });

@@ -14,7 +14,7 @@ export async function perform(
 ): Promise<Outcome> {
   const invokedAt = recorder.now();
   const outcome = await send(etcd, action).catch(toFailure);
-  recorder.operation(client, action, invokedAt, outcome);
+  recorder.operation(client, action, invokedAt, outcome, etcd.limitedUser);
   return outcome;
 }
 

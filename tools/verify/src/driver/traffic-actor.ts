@@ -5,12 +5,12 @@ import type { Stored } from "../history/stored.ts";
 import { chooseAction } from "./choose-action.ts";
 import { EtcdClient } from "./etcd-client.ts";
 import { perform } from "./perform.ts";
-import type { RoundContext } from "./round-context.ts";
+import { type RoundContext, targetOf } from "./round-context.ts";
 
 /** A client that reads and writes, one call after the other, until the round's traffic ends. */
 export async function runTraffic(context: RoundContext, client: number, random: Random): Promise<void> {
   const { recorder, space, options } = context;
-  using etcd = new EtcdClient(options.target, client);
+  using etcd = new EtcdClient(targetOf(options, client), client);
   const seen = new Map<string, Stored | undefined>();
   let writes = 0;
   const newValue = (): string => `${client}.${writes++}`;

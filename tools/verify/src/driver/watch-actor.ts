@@ -5,7 +5,7 @@ import type { WatchRecord, WatchRequest } from "../history/watch-record.ts";
 import { firstOwed, spokenUpTo } from "../validators/coverage.ts";
 import { EtcdClient } from "./etcd-client.ts";
 import type { OpenWatch } from "./recorder.ts";
-import type { RoundContext } from "./round-context.ts";
+import { type RoundContext, targetOf } from "./round-context.ts";
 import { WatchStream } from "./watch-stream.ts";
 
 const createTimeoutMs = 8_000;
@@ -24,7 +24,7 @@ interface Wish {
  * was told it does not ask for again; what it missed it does.
  */
 export async function runWatches(context: RoundContext, client: number, random: Random): Promise<void> {
-  using etcd = new EtcdClient(context.options.target, client);
+  using etcd = new EtcdClient(targetOf(context.options, client), client);
   let wishes: readonly Wish[] = newWishes(context, random);
   while (!context.end.aborted) {
     const left = await watchOnce(context, client, etcd, random, wishes).catch(() => wishes);
@@ -49,7 +49,7 @@ async function watchOnce(
   using stream = await WatchStream.open(recorder, etcd);
   const opened: OpenWatch[] = [];
   for (const { request, resumes } of wishes) {
-    const open = recorder.watch(client, number, request, resumes);
+    const open = recorder.watch(client, number, request, { resumes, user: etcd.limitedUser });
     opened.push(open);
     if (!(await stream.create(open, createTimeoutMs))) break;
   }
@@ -62,6 +62,8 @@ async function watchOnce(
       await Promise.race([stream.ended, untilAborted(end)]);
       break;
     }
+    // Nobody sits there for watches that were all refused.
+    if (opened.every((open) => !open.isOpen && open.cancelAskedAt === undefined)) break;
     const draw = random.below(100);
     if (draw < 12) stream.askProgress();
     else if (draw < 15 && opened.length > 1) stream.cancel(random.pick(opened));

@@ -44,6 +44,8 @@ export type Outcome =
 export interface Operation {
   readonly id: number;
   readonly client: number;
+  /** One who may do some things only; nothing for one who may do everything. */
+  readonly user?: string;
   readonly invokedAt: number;
   readonly returnedAt: number;
   readonly action: Action;

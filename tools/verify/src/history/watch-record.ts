@@ -45,6 +45,8 @@ export type WatchMessage =
 export interface WatchRecord {
   readonly id: number;
   readonly client: number;
+  /** One who may read some keys only; nothing for one who may do everything. */
+  readonly user?: string;
   /** Watches with equal numbers shared a stream. */
   readonly stream: number;
   readonly request: WatchRequest;

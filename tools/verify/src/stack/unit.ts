@@ -54,8 +54,8 @@ export interface TierPlan {
   readonly node:
     | { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> }
     | undefined;
-  /** More flags for a tier whose replicas share what they watch. */
-  readonly fabric: readonly string[];
+  /** More flags for a tier of ours that shares what it watches and reads: with whom, and as whom. */
+  readonly shared: readonly string[];
   readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
@@ -89,7 +89,7 @@ export async function startTier(plan: TierPlan): Promise<Unit & AsyncDisposable>
 }
 
 function commandOf(
-  { tier, upstream, binary, node, tls, fabric }: TierPlan,
+  { tier, upstream, binary, node, tls, shared }: TierPlan,
   address: string,
 ): [string, string[], string] {
   const common = ["start", `--endpoints=${upstream.join(",")}`, `--listen-addr=${address}`];
@@ -105,7 +105,7 @@ function commandOf(
     case "tcp-gateway":
       return [process.execPath, [...ours(tier), ...common], gatewayReady];
     case "grpc-proxy":
-      return [process.execPath, [...ours(tier), ...proxy, ...fabric], proxyReady];
+      return [process.execPath, [...ours(tier), ...proxy, ...shared], proxyReady];
     case "etcd-gateway":
       return [binary.etcd, ["gateway", ...common], gatewayReady];
     case "etcd-grpc-proxy":

@@ -1,4 +1,5 @@
 import type { Action, Answer, Operation, SimpleAction, SimpleAnswer } from "../history/operation.ts";
+import type { Need, RightRecord } from "../history/rights.ts";
 import { type ChangeEvent, describeSpan, type Stored } from "../history/stored.ts";
 import type { WatchMessage, WatchRecord } from "../history/watch-record.ts";
 import type { KvOperation } from "../linearizability/kv-model.ts";
@@ -61,6 +62,21 @@ export function describeOperation(operation: Operation): string {
       : `${outcome.t}: ${outcome.reason}`;
   const time = `${operation.invokedAt.toFixed(1)}–${operation.returnedAt.toFixed(1)} ms`;
   return `client ${operation.client}, ${time}: ${describeAction(operation.action)} → ${end}`;
+}
+
+/** `read [a, b)` */
+export function describeNeed({ access, span }: Need): string {
+  return `${access} ${describeSpan(span)}`;
+}
+
+export function describeRight(right: RightRecord): string {
+  const span = (asked: number, answered: number | undefined): string =>
+    `${asked.toFixed(0)}–${answered?.toFixed(0) ?? "?"} ms`;
+  const end =
+    right.revokeAskedAt === undefined
+      ? "and not taken"
+      : `and taken ${span(right.revokeAskedAt, right.revokeAnsweredAt)}`;
+  return `${right.user} may ${describeNeed(right)}: given ${span(right.grantAskedAt, right.grantAnsweredAt)} ${end}`;
 }
 
 /** A call of the search that is none of a client's. */
