@@ -76,6 +76,13 @@ export const verifyOptions = {
     since: "edge",
     check: positive("replicas"),
   }),
+  httpReplicas: intOption({
+    flag: "http-replicas",
+    default: 0,
+    doc: "how many replicas of http-gateway --start starts beside the door, before the same etcd: of three clients two watch there, as JSON lines and as Server-Sent Events, and one in three reads and writes",
+    since: "edge",
+    check: (value) => (value >= 0 ? undefined : `--http-replicas must not be negative: ${value}`),
+  }),
   tls: boolOption({
     flag: "tls",
     default: false,
@@ -86,6 +93,12 @@ export const verifyOptions = {
     flag: "nats",
     default: false,
     doc: "replicas of what --start starts share what they watch, over a NATS server of their own",
+    since: "edge",
+  }),
+  redis: boolOption({
+    flag: "redis",
+    default: false,
+    doc: "replicas of the gRPC proxy that --start starts leave each other answers, in a Redis of their own",
     since: "edge",
   }),
   tokenTtl: durationOption({

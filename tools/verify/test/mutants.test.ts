@@ -129,7 +129,15 @@ describe("verify is able to fail", () => {
     const members = needsLag === true ? 3 : 1;
     const hasNats = needsFabric !== undefined;
     const running = members === 1 && needsUsers === undefined ? { cluster } : {};
-    const common = { door: "grpc-proxy", members, replicas: hasNats ? 2 : 1, hasNats, tls: false } as const;
+    const common = {
+      door: "grpc-proxy",
+      members,
+      replicas: hasNats ? 2 : 1,
+      hasNats,
+      hasRedis: false,
+      httpReplicas: 0,
+      tls: false,
+    } as const;
     return await startStack(
       { ...common, ...users, binary: cluster.binary, ...running, ...node },
       random.fork(),

@@ -11,6 +11,7 @@ import {
   Watch,
 } from "@etcd-edge/proto";
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import type { CallClient } from "./call-client.ts";
 
 /** The methods a run uses. */
 export const kv: GrpcJsService<typeof KV> = toGrpcJsService(KV);
@@ -42,7 +43,7 @@ const unauthenticated = 16;
  * A client as users have it: grpc-js, which shares no code with ours and so cannot hide its faults; no retries, because a
  * failed call is part of the history. Disposing closes its connections.
  */
-export class EtcdClient implements Disposable {
+export class EtcdClient implements CallClient, Disposable {
   readonly #options: EtcdClientOptions;
   readonly #clients = new Map<string, Client>();
   #at: number;

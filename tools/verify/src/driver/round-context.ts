@@ -12,6 +12,8 @@ export interface LimitedUsers extends Omit<RightsRecord, "records"> {
 export interface RoundOptions {
   /** What is judged. */
   readonly target: EtcdClientOptions;
+  /** Where the same is to be had over HTTP and JSON; nothing where it is not. */
+  readonly http?: EtcdClientOptions;
   /** Where the reference looks: etcd itself, if it can be reached; else the same as the target. */
   readonly reference: EtcdClientOptions;
   /** Of reads and writes, together. */
@@ -33,7 +35,16 @@ export interface RoundOptions {
 }
 
 /** Who a client is: of those with even numbers one after the other is a user of limited rights, where there are any. */
-export function targetOf({ target, limited }: RoundOptions, client: number): EtcdClientOptions {
+export function targetOf(options: RoundOptions, client: number): EtcdClientOptions {
+  return as(options.target, options, client);
+}
+
+/** The same, over HTTP; nothing where that is not to be had. */
+export function httpTargetOf(options: RoundOptions, client: number): EtcdClientOptions | undefined {
+  return options.http && as(options.http, options, client);
+}
+
+function as(target: EtcdClientOptions, { limited }: RoundOptions, client: number): EtcdClientOptions {
   const users = limited?.users ?? [];
   const user = client % 2 === 0 ? users[(client / 2) % users.length] : undefined;
   return user === undefined ? target : { ...target, user };

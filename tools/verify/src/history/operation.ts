@@ -4,7 +4,13 @@ import type { KeySpan, Stored } from "./stored.ts";
 export type SimpleAction =
   | { readonly t: "put"; readonly key: string; readonly value: string; readonly lease: bigint }
   | { readonly t: "delete"; readonly span: KeySpan }
-  | { readonly t: "range"; readonly span: KeySpan; readonly serializable: boolean };
+  | {
+      readonly t: "range";
+      readonly span: KeySpan;
+      readonly serializable: boolean;
+      /** As it was at this revision; never in a transaction. */
+      readonly at?: bigint;
+    };
 
 /** One condition of a transaction: all of them must hold. */
 export interface Compare {
@@ -65,6 +71,20 @@ export function mayWrite(action: Action): boolean {
 /** Whether all of it may be answered by one member on its own. */
 export function isSerializable(action: Action): boolean {
   return stepsOf(action).every((step) => step.t === "range" && step.serializable);
+}
+
+/** Whether it asks for what was, and says nothing of what is. */
+export function isOfThePast(action: Action): boolean {
+  return action.t === "range" && action.at !== undefined;
+}
+
+/** The same without anything that one member may answer on its own. */
+export function ofQuorum(action: Action): Action {
+  if (action.t === "range") return { ...action, serializable: false };
+  if (action.t !== "txn") return action;
+  const steps = (list: readonly SimpleAction[]): readonly SimpleAction[] =>
+    list.map((step) => (step.t === "range" ? { ...step, serializable: false } : step));
+  return { ...action, success: steps(action.success), failure: steps(action.failure) };
 }
 
 /** Whether an answer says that something was written. */

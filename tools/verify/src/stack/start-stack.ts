@@ -16,8 +16,8 @@ import {
 import type { EtcdClientOptions, EtcdUser } from "../driver/etcd-client.ts";
 import type { LimitedUsers } from "../driver/round-context.ts";
 import { type DoorName, doors } from "./door.ts";
-import { startNats } from "./nats-unit.ts";
-import { startTier, type Unit, unitOfMember } from "./unit.ts";
+import { redisPassword, startNats, startOwnRedis } from "./server-units.ts";
+import { startTier, type TierPlan, type Unit, unitOfMember } from "./unit.ts";
 
 export interface StackOptions {
   readonly door: DoorName;
@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly members: 1 | 3;
   /** Of the tier that clients reach. */
   readonly replicas: number;
+  /** Replicas of http-gateway beside it, before the same upstream; 0 for none. */
+  readonly httpReplicas: number;
   /** With users: tokens are forgotten after so many seconds without use. 0 for no users at all. */
   readonly tokenTtlSeconds: number;
   /** With users: so many beside root who may read and write some keys only. */
@@ -35,6 +37,8 @@ export interface StackOptions {
   readonly tls: boolean;
   /** Replicas of grpc-proxy share what they watch. */
   readonly hasNats: boolean;
+  /** Replicas of grpc-proxy leave each other answers in Redis. */
+  readonly hasRedis: boolean;
   /** For our tiers' Node: `--import` of something that changes them, and what that wants to know. */
   readonly node?: { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
   /** One that runs already, without users and TLS; it is left running. Default: one of its own. */
@@ -49,16 +53,23 @@ export interface Stack extends AsyncDisposable {
   readonly members: readonly Unit[];
   /** Of each tier its replicas, the nearest to the clients first. */
   readonly tiers: readonly (readonly Unit[])[];
+  /** Replicas of http-gateway, and the relays in front of them. */
+  readonly http: readonly Unit[];
+  readonly httpRelays: readonly FaultRelay[];
   /** Between clients and the door, one for each replica of the first tier. */
   readonly outerRelays: readonly FaultRelay[];
   /** In front of each etcd member. */
   readonly innerRelays: readonly FaultRelay[];
   /** Over what replicas share what they watch, with a relay in front that can do things to their frames. */
   readonly nats: { readonly server: Unit; readonly relay: FaultRelay } | undefined;
+  /** Where they leave each other answers. */
+  readonly redis: { readonly server: Unit; readonly relay: FaultRelay } | undefined;
   /** Users whose rights are given and taken while clients are at work; nothing where there are none. */
   readonly limited: LimitedUsers | undefined;
   /** Where clients go. */
   readonly target: EtcdClientOptions;
+  /** Where clients go that speak HTTP; nothing where they cannot. */
+  readonly httpTarget: EtcdClientOptions | undefined;
   /** etcd itself, past all relays; another after `swapCluster`. */
   readonly reference: EtcdClientOptions;
   /**
@@ -113,29 +124,38 @@ export async function startStack(options: StackOptions, random: Random): Promise
     );
   const innerRelays = await relayTo(cluster.endpoints);
   const nats = options.hasNats ? await startNatsBehindRelay(undo, random) : undefined;
+  const redis = options.hasRedis ? await startRedisBehindRelay(undo, random) : undefined;
   const files = await makeFolder(undo);
-  const fabric = nats && (await fabricFlags(files, nats.relay.address));
+  const fabric = nats === undefined ? [] : await fabricFlags(files, nats.relay.address);
+  const store = redis === undefined ? [] : [`--redis-url=redis://:${redisPassword}@${redis.relay.address}`];
   const identity = hasUsers ? await identityFlags(files, options.hasServiceUser) : [];
   let upstream: readonly string[] = innerRelays.map((relay) => relay.address);
   const tiers: (readonly Unit[])[] = [];
   const names = doors[options.door].tiers;
-  for (const [index, tier] of [...names.entries()].reverse()) {
-    const count = index === 0 ? replicas : 1;
-    const plan = {
-      tier,
-      upstream,
-      binary,
-      node: options.node,
-      tls,
-      shared: [...(fabric ?? []), ...identity],
-    };
-    const units = await Promise.all(
+  const startTiers = async (
+    tier: TierPlan["tier"],
+    count: number,
+    flags: readonly string[],
+  ): Promise<readonly Unit[]> => {
+    const plan = { tier, upstream, binary, node: options.node, tls, shared: flags };
+    return await Promise.all(
       Array.from({ length: count }, async (_, i) => undo.use(await startTier({ ...plan, replica: i + 1 }))),
     );
+  };
+  let doorsForHttp: readonly Unit[] = [];
+  for (const [index, tier] of [...names.entries()].reverse()) {
+    const isFirst = index === 0;
+    // Those of the two tiers that share see the same keys from the same place.
+    if (isFirst)
+      doorsForHttp = await startTiers("http-gateway", options.httpReplicas, [...fabric, ...identity]);
+    const units = await startTiers(tier, isFirst ? replicas : 1, [...fabric, ...identity, ...store]);
     tiers.unshift(units);
     upstream = units.map((unit) => unit.address);
   }
+  if (names.length === 0)
+    doorsForHttp = await startTiers("http-gateway", options.httpReplicas, [...fabric, ...identity]);
   const outerRelays = names.length === 0 ? innerRelays : await relayTo(upstream);
+  const httpRelays = await relayTo(doorsForHttp.map((unit) => unit.address));
   const common = { ...(hasUsers ? { user: root } : {}), ...(authority ? { ca: authority.ca } : {}) };
   const owned = undo.move();
   return {
@@ -148,10 +168,17 @@ export async function startStack(options: StackOptions, random: Random): Promise
     },
     tiers,
     nats,
+    redis,
     limited: limitedUsers.length === 0 ? undefined : { users: limitedUsers, ...promiseOf(options.door) },
     outerRelays,
     innerRelays,
+    http: doorsForHttp,
+    httpRelays,
     target: { endpoints: outerRelays.map((relay) => relay.address), ...common },
+    httpTarget:
+      httpRelays.length === 0
+        ? undefined
+        : { endpoints: httpRelays.map((relay) => relay.address), ...common },
     get reference() {
       return { endpoints: cluster.endpoints, ...common };
     },
@@ -174,6 +201,15 @@ async function startNatsBehindRelay(
   const server = undo.use(await startNats());
   const cutter = (): Cutter => createNatsCutter((subject) => subject.includes(".frames."));
   const relay = undo.use(await startFaultRelay(server.address, () => random.fraction(), cutter));
+  return { server, relay };
+}
+
+async function startRedisBehindRelay(
+  undo: AsyncDisposableStack,
+  random: Random,
+): Promise<NonNullable<Stack["redis"]>> {
+  const server = undo.use(await startOwnRedis());
+  const relay = undo.use(await startFaultRelay(server.address, () => random.fraction()));
   return { server, relay };
 }
 

@@ -30,7 +30,7 @@ function describeStep(step: SimpleAction): string {
     case "delete":
       return `delete ${describeSpan(step.span)}`;
     case "range":
-      return `${step.serializable ? "serializable " : ""}get ${describeSpan(step.span)}`;
+      return `${step.serializable ? "serializable " : ""}get ${describeSpan(step.span)}${step.at === undefined ? "" : ` at ${step.at}`}`;
     default:
       return step satisfies never;
   }
