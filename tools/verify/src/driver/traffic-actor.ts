@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "@etcd-edge/testkit";
-import { isOfThePast, type Outcome, ofQuorum } from "../history/operation.ts";
+import { isOfThePast, type Outcome, ofQuorum, withoutReadsBesideWrites } from "../history/operation.ts";
 import type { Stored } from "../history/stored.ts";
 import { chooseAction } from "./choose-action.ts";
 import { EtcdClient } from "./etcd-client.ts";
@@ -29,7 +29,8 @@ export async function runTraffic(context: RoundContext, client: number, random: 
   let due = performance.now();
   while (!context.traffic.aborted) {
     await context.whileHushed();
-    const drawn = chooseAction(random, space, seen, newValue, past);
+    const any = chooseAction(random, space, seen, newValue, past);
+    const drawn = etcd.limitedUser === undefined ? any : withoutReadsBesideWrites(any);
     // That door goes from member to member, as is its right: what one has shown another need not know.
     const action = http === undefined ? drawn : ofQuorum(drawn);
     const outcome = await perform(recorder, client, etcd, action);
