@@ -52,6 +52,24 @@ describe("a short run with faults", () => {
     });
     expect(await readdir(join(out, "violations"))).toEqual([]);
   });
+
+  it("finds nothing where replicas of both doors share over NATS and Redis", async () => {
+    const report = await run(
+      "--start=grpc-proxy",
+      "--http-replicas=1",
+      "--nats",
+      "--redis",
+      "--members=1",
+      "--duration=6s",
+      "--faults=cut,kill-replica,lose-frames,flush-redis,cut-redis,stop-redis,kill-redis",
+    );
+    expect(renderText(report)).toContain("every promise was kept");
+    expect(report.notes).toEqual([]);
+    const [round] = report.rounds;
+    expect(round?.operations.answered).toBeGreaterThan(300);
+    expect(round?.watches.lines).toBeGreaterThan(0);
+    expect(round?.watches.eventStreams).toBeGreaterThan(0);
+  });
 });
 
 describe("the command line", () => {

@@ -6,7 +6,7 @@ import type { WatchOpener } from "./watch-wire.ts";
 export function callsOver(client: EtcdClient): WatchOpener {
   return {
     limitedUser: client.limitedUser,
-    isPlain: false,
+    via: "grpc",
     openWatch: async (listener) => {
       const call = await client.open(watch.watch);
       call.on("data", (message: WatchResponse) => listener.onMessage(message));

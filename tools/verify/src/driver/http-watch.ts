@@ -1,16 +1,9 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import {
-  create,
-  fromJson,
-  type JsonObject,
-  toJson,
-  WatchRequestSchema,
-  type WatchResponse,
-  WatchResponseSchema,
-} from "@etcd-edge/proto";
+import { create, type JsonObject, toJson, WatchRequestSchema } from "@etcd-edge/proto";
 import { spanOf } from "./convert.ts";
+import { EventReader, toResponse } from "./event-reader.ts";
 import { answerOf, type HttpClient, toCallError, toLost } from "./http-client.ts";
 import type { WatchMessageInit, WatchOpener, WatchWire, WireListener } from "./watch-wire.ts";
 
@@ -22,7 +15,7 @@ const permissionDenied = 7;
 export function linesOver(client: HttpClient): WatchOpener {
   return {
     ...common(client),
-    isPlain: false,
+    via: "lines",
     openWatch: async (listener) => {
       await client.authenticate();
       const sent = client.begin({
@@ -51,7 +44,7 @@ export function linesOver(client: HttpClient): WatchOpener {
 export function eventsOver(client: HttpClient): WatchOpener {
   return {
     ...common(client),
-    isPlain: true,
+    via: "events",
     openWatch: async (listener) => {
       await client.authenticate();
       let wire: HttpWire | undefined;
@@ -163,75 +156,6 @@ class HttpWire {
     else this.#listener.onError(toLost(error));
     this.#sent.destroy();
   }
-}
-
-/** Reads an event stream (WHATWG HTML, "Server-sent events") with one watch in it. */
-class EventReader {
-  readonly #listener: WireListener;
-  readonly #startRevision: bigint;
-  #name = "";
-  #id = "";
-  #data = "";
-  #wasCreated = false;
-
-  constructor(listener: WireListener, startRevision: bigint) {
-    this.#listener = listener;
-    this.#startRevision = startRevision;
-  }
-
-  take(line: string): void {
-    if (line === "") {
-      this.#dispatch();
-      return;
-    }
-    const colon = line.indexOf(":");
-    const value = line.slice(colon + 1).replace(/^ /, "");
-    switch (line.slice(0, colon)) {
-      case "event":
-        this.#name = value;
-        break;
-      case "id":
-        this.#id = value;
-        break;
-      case "data":
-        this.#data += value;
-        break;
-      default: // a comment, or when to come again
-    }
-  }
-
-  #dispatch(): void {
-    const { name, data } = { name: this.#name, data: this.#data };
-    this.#name = "";
-    this.#data = "";
-    if (data === "") return;
-    const position = BigInt(this.#id === "" ? "0" : this.#id);
-    if (name === "bookmark") {
-      this.#onBookmark(position);
-      return;
-    }
-    const response = toResponse(JSON.parse(data) as JsonObject);
-    if (name === "canceled" && this.#wasCreated) response.created = false;
-    this.#listener.onMessage(response);
-    const said = response.header?.revision ?? 0n;
-    if (name !== "canceled" && position > said) this.#onBookmark(position);
-  }
-
-  #onBookmark(position: bigint): void {
-    const revision = String(position);
-    if (this.#wasCreated) {
-      this.#listener.onMessage(toResponse({ header: { revision } }));
-      return;
-    }
-    this.#wasCreated = true;
-    // What is asked for by revision may be in the future: its position says nothing of the store.
-    const header = this.#startRevision === 0n ? { revision } : {};
-    this.#listener.onMessage(toResponse({ created: true, header }));
-  }
-}
-
-function toResponse(json: JsonObject): WatchResponse {
-  return fromJson(WatchResponseSchema, json, { ignoreUnknownFields: true });
 }
 
 /** A start in the past is one behind what was seen: as an EventSource comes again. */

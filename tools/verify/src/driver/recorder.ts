@@ -1,7 +1,7 @@
 import type { History, LeaseRecord, ReferenceChange } from "../history/history.ts";
 import type { Action, Operation, Outcome } from "../history/operation.ts";
 import type { RightRecord, RightsRecord } from "../history/rights.ts";
-import type { WatchMessage, WatchRecord, WatchRequest } from "../history/watch-record.ts";
+import type { WatchMessage, WatchRecord, WatchRequest, WatchVia } from "../history/watch-record.ts";
 
 /** A watch while it is recorded. */
 export interface OpenWatch {
@@ -77,7 +77,11 @@ export class Recorder {
     client: number,
     stream: number,
     request: WatchRequest,
-    more: { readonly resumes?: number | undefined; readonly user?: string | undefined } = {},
+    more: {
+      readonly resumes?: number | undefined;
+      readonly user?: string | undefined;
+      readonly via?: WatchVia;
+    } = {},
   ): OpenWatch {
     const id = this.#watches.length;
     const open: OpenWatch = { id, request, messages: [], isOpen: true };
@@ -90,6 +94,7 @@ export class Recorder {
     };
     if (more.resumes !== undefined) fixed.resumes = more.resumes;
     if (more.user !== undefined) fixed.user = more.user;
+    if (more.via !== undefined) fixed.via = more.via;
     this.#watches.push({ fixed, open });
     return open;
   }

@@ -54,7 +54,11 @@ async function watchOnce(
   using stream = await WatchStream.open(recorder, opener);
   const opened: OpenWatch[] = [];
   for (const { request, resumes } of wishes) {
-    const open = recorder.watch(client, number, request, { resumes, user: opener.limitedUser });
+    const open = recorder.watch(client, number, request, {
+      resumes,
+      user: opener.limitedUser,
+      via: opener.via,
+    });
     opened.push(open);
     if (!(await stream.create(open, createTimeoutMs))) break;
   }
@@ -105,7 +109,8 @@ function openerFor(options: RoundOptions, client: number, undo: DisposableStack)
   return client % 3 === 0 ? linesOver(door) : eventsOver(door);
 }
 
-function newWishes(context: RoundContext, { isPlain }: WatchOpener, random: Random): readonly Wish[] {
+function newWishes(context: RoundContext, { via }: WatchOpener, random: Random): readonly Wish[] {
+  const isPlain = via === "events";
   const length = isPlain ? 1 : random.between(1, 4);
   return Array.from({ length }, () => ({ request: newRequest(context, isPlain, random) }));
 }

@@ -1,4 +1,5 @@
 import type { MessageInitShape, WatchRequestSchema, WatchResponse } from "@etcd-edge/proto";
+import type { WatchVia } from "../history/watch-record.ts";
 
 /** Requests of a watch stream, as messages of etcd's. */
 export type WatchMessageInit = MessageInitShape<typeof WatchRequestSchema>;
@@ -24,8 +25,8 @@ export interface WatchWire {
 /** Opens streams of one kind. */
 export interface WatchOpener {
   readonly limitedUser: string | undefined;
-  /** One watch for each stream, of a key or of all that begin alike, that cannot be cancelled by itself. */
-  readonly isPlain: boolean;
+  /** Of `events` each stream is one watch, of a key or of all that begin alike, that cannot be cancelled by itself. */
+  readonly via: WatchVia;
   /** @throws where no token can be had */
   openWatch(listener: WireListener): Promise<WatchWire>;
   forgetToken(): void;

@@ -93,7 +93,7 @@ export function describeKvOperation(operation: KvOperation): string {
   }
 }
 
-export function describeWatch({ id, client, stream, request, resumes }: WatchRecord): string {
+export function describeWatch({ id, client, stream, request, resumes, via }: WatchRecord): string {
   const options = [
     request.prevKv && "prev_kv",
     request.noPut && "no puts",
@@ -102,7 +102,7 @@ export function describeWatch({ id, client, stream, request, resumes }: WatchRec
     request.fragment && "fragment",
     resumes !== undefined && `goes on from watch ${resumes}`,
   ].filter((one) => one !== false);
-  const text = `watch ${id} of client ${client} on stream ${stream}: ${describeSpan(request.span)} from ${request.startRevision}`;
+  const text = `watch ${id} of client ${client} on stream ${stream}${via === undefined || via === "grpc" ? "" : ` (${via})`}: ${describeSpan(request.span)} from ${request.startRevision}`;
   return options.length === 0 ? text : `${text} (${options.join(", ")})`;
 }
 
