@@ -1,17 +1,13 @@
 export { Admission, type TurnedAway } from "./admission/admission.ts";
+export type { CacheCounts } from "./cache/cache-counts.ts";
 export { type CacheLimits, defaultCacheLimits } from "./cache/cache-limits.ts";
+export type { CachedRead, CacheScope } from "./cache/cached-read.ts";
 export { EpochKeeper, type EpochOptions } from "./cache/epoch.ts";
 export { defaultStoreGuard, GuardedStore, type StoreCounts, type StoreGuard } from "./cache/guarded-store.ts";
 export type { HeldEnd, HeldRange } from "./cache/held-range.ts";
 export type { HeldCounts, HeldRanges } from "./cache/held-ranges.ts";
 export { createRangePlan, type RangePlan } from "./cache/range-plan.ts";
-export {
-  type CacheCounts,
-  type CachedRead,
-  type CacheScope,
-  ReadCache,
-  type ReadCacheOptions,
-} from "./cache/read-cache.ts";
+export { ReadCache, type ReadCacheOptions } from "./cache/read-cache.ts";
 export {
   ReadDesk,
   type ReadDeskOptions,

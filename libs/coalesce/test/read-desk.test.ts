@@ -1,7 +1,8 @@
 import { create, RangeRequestSchema, toBinary } from "@etcd-edge/proto";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { CacheScope } from "../src/cache/cached-read.ts";
 import { createRangePlan, type RangePlan } from "../src/cache/range-plan.ts";
-import { type CacheScope, ReadCache } from "../src/cache/read-cache.ts";
+import { ReadCache } from "../src/cache/read-cache.ts";
 import { ReadDesk, type Reader, type ReadScopePlans } from "../src/cache/read-desk.ts";
 import { ReadPermissions } from "../src/permission/read-permissions.ts";
 import { toLatin1 } from "../src/range/bytes.ts";
@@ -60,26 +61,34 @@ class World {
   reader(credential: string): Reader {
     const known = this.readers.get(credential);
     if (known !== undefined) return known;
+    const goesAlone = credential.startsWith("cn:");
     const permissions = new ReadPermissions({
       clock: this.clients.clock,
       rememberMs: recheckMs,
+      asksFirst: goesAlone,
       ask: () => Promise.resolve(),
     });
-    const reader = {
+    const reader: Reader = {
       ...this.#scope({ id: credential, read: { credential, hasLeader: false } }),
       permissions,
+      ...(goesAlone && { goesAlone }),
     };
     this.readers.set(credential, reader);
     return reader;
   }
 
   read(credential: string, key: string, isSerializable = false, revision = 0n): Caller {
+    const caller = this.tryRead(credential, key, isSerializable, revision);
+    if (caller === undefined) throw new Error("it goes alone");
+    return caller;
+  }
+
+  tryRead(credential: string, key: string, isSerializable = false, revision = 0n): Caller | undefined {
     const request = create(RangeRequestSchema, { key: bytes(key), serializable: isSerializable, revision });
     const payload = toBinary(RangeRequestSchema, request);
     const reader = this.reader(credential);
-    const plan = reader.planOf(payload);
-    if (plan === undefined) throw new Error("no plan");
-    const seat = this.desk.seat(reader, plan, payload);
+    const seat = this.desk.seat(reader, payload);
+    if (seat === undefined) return undefined;
     const caller = new Caller();
     const settleOnce = (result: Caller["result"]): void => {
       if (caller.result !== undefined) throw new Error("settled twice");
@@ -214,6 +223,19 @@ describe("rule 28: under whose name a read goes", () => {
     await settle();
     expect(stranger.result).toBeUndefined();
     expect(world.clients.first.read.scope.credential).toBe("eve");
+  });
+
+  it("who has no token of etcd's goes alone until it is known what it may read, and when we are refused", async () => {
+    expect(world.tryRead("cn:pod", "k")).toBeUndefined(); // it is asked about, and nobody waits for that
+    await settle();
+    await world.admit("ann", "k");
+    const callers = [world.read("cn:pod", "k"), world.read("ann", "k")];
+    await settle();
+    expect([world.clients.flying, world.service.flying]).toEqual([[], [["k"]]]);
+    world.service.first.refuse(denied.code, denied.message);
+    await settle();
+    expect(callers[0]?.seen).toBe("aside");
+    expect(world.clients.air.map(({ read }) => read.scope.credential)).toEqual(["ann"]);
   });
 
   it("there is none of ours: all read under their own", async () => {

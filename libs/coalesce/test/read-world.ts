@@ -16,8 +16,9 @@ import {
   toBinary,
 } from "@etcd-edge/proto";
 import type { CacheLimits } from "../src/cache/cache-limits.ts";
+import type { CacheScope } from "../src/cache/cached-read.ts";
 import { createRangePlan, type RangePlan } from "../src/cache/range-plan.ts";
-import { type CacheScope, ReadCache } from "../src/cache/read-cache.ts";
+import { ReadCache } from "../src/cache/read-cache.ts";
 import type { RemoteAnswers } from "../src/cache/remote-answers.ts";
 import { hasKey, toKeyRange } from "../src/range/key-range.ts";
 import type { ReadResult, UpstreamEnd, UpstreamRead } from "../src/read/ports.ts";

@@ -5,7 +5,7 @@ import {
   ReadPermissions,
   type ReadScopePlans,
 } from "@etcd-edge/coalesce";
-import type { ServiceIdentity } from "@etcd-edge/identity";
+import { CertificateUsers, type ServiceIdentity } from "@etcd-edge/identity";
 import type { Clock } from "@etcd-edge/runtime";
 import { identityOfCredential, type WatchIdentity, type WatchService } from "@etcd-edge/watching";
 import { type PlanBudget, ReadPlans } from "./read-plans.ts";
@@ -52,12 +52,13 @@ export class ReadScopes {
     };
   }
 
-  of(credential: string | undefined, hasLeader: boolean): Reader {
+  /** @param identity of the credential: whose keys it sees, and what etcd is shown for it */
+  of(credential: string | undefined, hasLeader: boolean, identity?: WatchIdentity): Reader {
     if (credential === undefined && !hasLeader) return this.#nobody;
     const readers = hasLeader ? this.#demanding : this.#plain;
     let reader = readers.get(credential);
     if (reader === undefined) {
-      reader = this.#createReader(credential, hasLeader);
+      reader = this.#createReader(credential, hasLeader, identity);
       readers.set(credential, reader);
       if (readers.size > maxScopes) {
         const [[name, { plans }] = [credential, reader]] = readers;
@@ -80,9 +81,12 @@ export class ReadScopes {
       for (const { permissions } of readers.values()) permissions?.forget();
   }
 
-  #createReader(credential: string | undefined, hasLeader: boolean): KnownReader {
+  #createReader(
+    credential: string | undefined,
+    hasLeader: boolean,
+    identity: WatchIdentity = identityOfCredential(credential),
+  ): KnownReader {
     const { service, watches } = this.#options;
-    const identity = identityOfCredential(credential);
     const scope: CacheScope = {
       id: identity.scope,
       read: { credential, hasLeader },
@@ -90,15 +94,18 @@ export class ReadScopes {
       openHub: () => watches.holdHub(identity),
     };
     const isSharing = service !== undefined && credential !== undefined;
-    const permissions = isSharing ? this.#createPermissions(identity) : undefined;
-    return { ...this.#withPlans(scope), permissions };
+    // Tokens are made for a certificate's user, and made anew when etcd takes one no longer: such calls go alone.
+    const goesAlone = CertificateUsers.isOne(credential);
+    const permissions = isSharing ? this.#createPermissions(identity, goesAlone) : undefined;
+    return { ...this.#withPlans(scope), permissions, ...(goesAlone && { goesAlone }) };
   }
 
-  #createPermissions(identity: WatchIdentity): ReadPermissions {
+  #createPermissions(identity: WatchIdentity, asksFirst: boolean): ReadPermissions {
     const { clock, rememberMs, watches } = this.#options;
     return new ReadPermissions({
       clock,
       rememberMs,
+      asksFirst,
       ask: async (range) => {
         const { own, release } = watches.holdHub(identity);
         try {

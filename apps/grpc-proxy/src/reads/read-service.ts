@@ -15,7 +15,7 @@ import { isStaleTokenText, type ServiceIdentity } from "@etcd-edge/identity";
 import { type RpcPath, readRangeKey } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { CallError, metadataValue } from "@etcd-edge/transport";
-import type { WatchService } from "@etcd-edge/watching";
+import type { WatchIdentity, WatchService } from "@etcd-edge/watching";
 import type { Admissions } from "../admission/admissions.ts";
 import { RevisionFloors } from "../ordering/revision-floors.ts";
 import { StreamedReadCall } from "../range-stream/streamed-read-call.ts";
@@ -122,17 +122,28 @@ export class ReadService implements Disposable {
     return this.#hub.counts;
   }
 
+  /** @param identity of a credential that is no token of etcd's */
+  #readerOf(call: ClientsCall, credential: string | undefined, identity?: WatchIdentity): Reader {
+    return this.#scopes.of(credential, metadataValue(call.metadata, "hasleader") === "true", identity);
+  }
+
   /** @param relay makes the sink of a call that is relayed by itself, for one that cannot be shared */
-  answer({ call, record, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
-    const isLeaderWanted = metadataValue(call.metadata, "hasleader") === "true";
-    const reader = this.#scopes.of(credentials.credential, isLeaderWanted);
+  answer(
+    { call, record, credentials }: RelayedCall,
+    identity: WatchIdentity | undefined,
+    relay: () => ClientsSink,
+  ): ClientsSink {
+    const reader = this.#readerOf(call, credentials.credential, identity);
     return new SharedReadCall({ service: this, reader, downstream: call, record, relay });
   }
 
   /** The same for a RangeStream. */
-  answerStream({ call, record, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
-    const isLeaderWanted = metadataValue(call.metadata, "hasleader") === "true";
-    const reader = this.#scopes.of(credentials.credential, isLeaderWanted);
+  answerStream(
+    { call, record, credentials }: RelayedCall,
+    identity: WatchIdentity | undefined,
+    relay: () => ClientsSink,
+  ): ClientsSink {
+    const reader = this.#readerOf(call, credentials.credential, identity);
     return new StreamedReadCall({ service: this, reader, downstream: call, record, relay });
   }
 
@@ -148,7 +159,7 @@ export class ReadService implements Disposable {
     credential: string | undefined,
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    const reader = this.#scopes.of(credential, metadataValue(call.metadata, "hasleader") === "true");
+    const reader = this.#readerOf(call, credential);
     const seat = this.seatOf(reader, Buffer.from(request));
     if (seat === undefined) return undefined;
     const floor = this.floorOf(call.client.data, reader);
@@ -165,8 +176,7 @@ export class ReadService implements Disposable {
 
   /** What a request is to the cache, and under whose name it goes; nothing for one that is relayed by itself. */
   seatOf(reader: Reader, payload: Buffer): ReadSeat | undefined {
-    const plan = reader.planOf(payload);
-    return plan === undefined ? undefined : this.desk.seat(reader, plan, payload);
+    return this.desk.seat(reader, payload);
   }
 
   /** Whether clients and etcd call keys the same: not under a namespace. */

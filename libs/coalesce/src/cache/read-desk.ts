@@ -4,8 +4,9 @@ import type { Clock } from "../ports.ts";
 import type { ReadFailure, ReadResult } from "../read/ports.ts";
 import { ProbeError } from "../watch/probe-flight.ts";
 import { isRefusal } from "../watch/probe-refusal.ts";
+import type { CachedRead, CacheScope } from "./cached-read.ts";
 import type { RangePlan } from "./range-plan.ts";
-import type { CachedRead, CacheScope, ReadCache } from "./read-cache.ts";
+import type { ReadCache } from "./read-cache.ts";
 
 /** A scope, and what is known of its requests. */
 export interface ReadScopePlans {
@@ -18,6 +19,8 @@ export interface ReadScopePlans {
 export interface Reader extends ReadScopePlans {
   /** Nothing where its reads are shared with nobody else's. */
   readonly permissions: ReadPermissions | undefined;
+  /** What does not go under our name is not for the desk to read: its credential is no token of etcd's. */
+  readonly goesAlone?: true;
 }
 
 /** Under whose name a read goes, and what it is there. */
@@ -65,9 +68,12 @@ export class ReadDesk {
     this.#options = options;
   }
 
-  /** @param own the plan of the payload in the scope of the reader */
-  seat(reader: Reader, own: RangePlan, payload: Uint8Array): ReadSeat {
-    return { reader, own, ours: this.#findOurs(reader, own, payload) };
+  /** @returns nothing for a read that its caller makes by itself */
+  seat(reader: Reader, payload: Uint8Array): ReadSeat | undefined {
+    const own = reader.planOf(payload);
+    if (own === undefined) return undefined;
+    const ours = this.#findOurs(reader, own, payload);
+    return ours === undefined && reader.goesAlone === true ? undefined : { reader, own, ours };
   }
 
   /** An answer that can be given at once, if there is one. */
@@ -112,7 +118,8 @@ export class ReadDesk {
         this.refusals++;
         this.#refused.set(ours.plan, this.#options.clock.nowMs() + this.#options.refusedMs);
         this.#options.onRefused(result.failure);
-        leave = this.#readOwn(seat, read);
+        if (seat.reader.goesAlone === true) read.settle({ t: "aside" });
+        else leave = this.#readOwn(seat, read);
       },
     });
     return () => leave();

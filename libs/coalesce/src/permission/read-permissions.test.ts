@@ -11,13 +11,14 @@ function range(key: string, end = ""): KeyRange {
   return found;
 }
 
-function create(rememberMs = 5_000) {
+function create(rememberMs = 5_000, asksFirst = false) {
   const clock = new FakeClock();
   const asked: string[] = [];
   let answer = (): Promise<void> => Promise.resolve();
   const permissions = new ReadPermissions({
     clock,
     rememberMs,
+    asksFirst,
     ask: (one) => {
       asked.push(one.t === "span" ? Buffer.from(one.key).toString() : one.t);
       return answer();
@@ -98,6 +99,18 @@ describe("rule 28: what a credential may read, so that its reads may be shared w
     await clock.advance(1_000);
     readMany();
     expect(asked).toHaveLength(3);
+  });
+
+  it("is asked about range by range where nobody says how reads went, and again while it is read", async () => {
+    const { permissions, clock, asked } = create(5_000, true);
+    for (let i = 0; i < 3; i++) expect(permissions.isAllowed(range("a"))).toBe(false);
+    expect(asked).toEqual(["point"]);
+    await settle();
+    for (let i = 0; i < 10; i++) {
+      expect(permissions.isAllowed(range("a"))).toBe(true);
+      await clock.advance(2_500);
+    }
+    expect(asked).toHaveLength(10);
   });
 
   it("is forgotten when users or roles change, also what is being asked then", async () => {

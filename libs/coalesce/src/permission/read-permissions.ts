@@ -14,10 +14,10 @@ const maxGroups = 256;
 const refusedMs = 60_000;
 const unansweredMs = 1_000;
 
-/** Keys that begin alike, of which some were read. */
+/** What is asked about: keys that begin alike, of which some were read; or a range that is read. */
 interface Group {
   readonly range: KeyRange;
-  /** Up to `manyKeys`. */
+  /** Those that were read, up to `manyKeys`. */
   readonly keys: Set<string>;
   /** It is not asked about before. */
   notBefore: number;
@@ -27,6 +27,8 @@ export interface ReadPermissionsOptions {
   readonly clock: Clock;
   /** For how long "allowed" is remembered, in milliseconds, from when it was asked; 0 is not at all. */
   readonly rememberMs: number;
+  /** Every range is asked about: nobody notes how the reads of this credential went. */
+  readonly asksFirst?: boolean;
   /** Asks etcd with the credential. @throws ProbeError with its refusal, or where there is no answer */
   ask(range: KeyRange): Promise<unknown>;
 }
@@ -52,14 +54,16 @@ export class ReadPermissions {
 
   /** Whether etcd has said so, and not too long ago. */
   isAllowed(range: KeyRange): boolean {
-    const wide = this.#wide.find((one) => contains(one, range) && this.#book.isAllowed(one));
-    if (wide !== undefined) {
-      const group = this.#groups.get(rangeId(wide));
+    const decided =
+      this.#wide.find((one) => contains(one, range) && this.#book.isAllowed(one)) ??
+      (this.#book.isAllowed(range) ? range : undefined);
+    if (decided !== undefined) {
+      const group = this.#groups.get(rangeId(decided));
       if (group !== undefined) this.#askInTime(group);
       return true;
     }
-    if (this.#book.isAllowed(range)) return true;
-    if (range.t === "point") this.#noteKey(range.key);
+    if (this.#options.asksFirst === true) this.#askInTime(this.#groupOf(range));
+    else if (range.t === "point") this.#noteKey(range.key);
     return false;
   }
 
