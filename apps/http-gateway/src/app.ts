@@ -62,6 +62,7 @@ import { detectProfile } from "./profile/detect-profile.ts";
 import { profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
+import { RangeStreams } from "./range/range-streams.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
 import { exposeTransportCounters } from "./server/transport-metrics.ts";
@@ -231,6 +232,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    rangeStreams: new RangeStreams(systemClock),
     requestMemo: new RequestMemo(),
     limits: createClientLimits({
       findClient,
