@@ -1,4 +1,5 @@
 import {
+  type Epochs,
   type Feed,
   type FeedSharing,
   FeedSpread,
@@ -45,6 +46,8 @@ export interface WatchServiceOptions {
   readonly onEvent: (event: HubEvent) => void;
   /** Shares the feeds of an identity scope with other replicas; nothing where it is not shared. */
   readonly share?: ((scope: string, hub: HubPort) => FeedSharing | undefined) | undefined;
+  /** What the process calls the histories it knows. */
+  readonly epochs: Epochs;
   /** An identity of ours that feeds are shared under by all who may read them; without it only equal credentials share. */
   readonly service?: ServiceIdentity;
   readonly names: TokenNames;
@@ -307,7 +310,7 @@ export class WatchService implements Disposable {
     credential: () => string | undefined,
     renew?: () => Promise<void>,
   ): Hub {
-    const { findTransform, clock, onEvent, share } = this.#options;
+    const { findTransform, clock, onEvent, share, epochs } = this.#options;
     const pool = new UpstreamPool(new UpstreamStreams(balancer, credential, findTransform(watchPath)));
     const reads = new QuorumReads({ balancer, credential, findTransform, ...(renew && { renew }) });
     const hub = new WatchHub({
@@ -319,6 +322,7 @@ export class WatchService implements Disposable {
       clock,
       budget: this.budget,
       onEvent,
+      epochs,
       createSharing: (port) => share?.(scope, port),
     });
     return { hub, pool };

@@ -11,6 +11,7 @@ import {
   type HeaderView,
   type ProgressWanted,
 } from "@etcd-edge/proto";
+import type { Epochs } from "../epoch/epochs.ts";
 import type { Clock } from "../ports.ts";
 import { contains, type KeyRange, rangeId, toKeyRange, toRangeFields } from "../range/key-range.ts";
 import type { UpstreamWatch, UpstreamWatchRequest, UpstreamWatchSink } from "../upstream/upstream-watch.ts";
@@ -19,7 +20,6 @@ import type { FeedAdvance, FeedSharing, FeedSharingView, HubPort } from "../watc
 import { answerBacklog } from "./backlog.ts";
 import { BeatSheet } from "./beat-sheet.ts";
 import type { CreateBudget } from "./create-budget.ts";
-import type { Epochs } from "./epochs.ts";
 import type { FabricCounters } from "./fabric-counters.ts";
 import { FeedLink } from "./feed-link.ts";
 import { Follower, type FollowerHost, memberName } from "./follower.ts";
@@ -174,15 +174,6 @@ export class FeedFabric implements FeedSharing {
     this.#wire?.say({ case: "feeds", value: { isWhole: false, states: [gone] } });
   }
 
-  onQuorum(header: HeaderView): void {
-    this.#context.epochs.saw(header);
-  }
-
-  onReplaced(header: HeaderView): void {
-    const { epochs } = this.#context;
-    epochs.replaced(header, epochs.recordOf(header.clusterId)?.epoch);
-  }
-
   wantsPrevKv(feed: Feed): boolean {
     const token = this.#tokenOf(feed.range);
     for (const { wantsPrevKv } of this.#table.partiesOf(token)) if (wantsPrevKv) return true;
@@ -212,11 +203,10 @@ export class FeedFabric implements FeedSharing {
 
   // ---- of the replica ----
 
-  /** History has another name, or is another one. */
-  onEpoch({ clusterId, isReplaced }: { readonly clusterId: bigint; readonly isReplaced: boolean }): void {
+  /** The history of a cluster has another name, or is another one. */
+  onEpoch(clusterId: bigint): void {
     if (clusterId !== this.#hub.clusterId) return;
     this.#table.clear();
-    if (isReplaced) this.#hub.replaceHistory();
     this.#introduce();
   }
 

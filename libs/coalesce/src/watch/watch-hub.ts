@@ -1,4 +1,5 @@
 import type { HeaderView } from "@etcd-edge/proto";
+import type { Epochs } from "../epoch/epochs.ts";
 import type { Clock } from "../ports.ts";
 import { isSameRange, type KeyRange } from "../range/key-range.ts";
 import type { WatchSource } from "../upstream/upstream-watch.ts";
@@ -31,6 +32,8 @@ export interface WatchHubOptions {
   readonly clock: Clock;
   readonly budget: LogBudget;
   readonly onEvent?: (event: HubEvent) => void;
+  /** What the process calls the histories it knows. Default: nobody else knows of them. */
+  readonly epochs?: Epochs | undefined;
   /** Shares the feeds with hubs of the same scope elsewhere. */
   readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
@@ -61,6 +64,9 @@ export class WatchHub {
   readonly #sharing: FeedSharing | undefined;
   readonly #owner: FeedOwner;
   #isClosed = false;
+  /** Others have seen that the history known here is gone; how far the new one is nobody has answered yet. */
+  #isOutdated = false;
+  readonly #stopListening: (() => void) | undefined;
   #compactRevision = 0n;
   readonly #progressListeners = new Set<(feed: Feed) => void>();
   readonly #endListeners = new Set<(feed: Feed) => void>();
@@ -75,6 +81,10 @@ export class WatchHub {
     this.history = new History(options.clock);
     this.#probes = new ProbeFlight(options.sendProbe);
     this.#sharing = options.createSharing?.(this.#createPort());
+    this.#stopListening = options.epochs?.onChange(({ t, clusterId, by }) => {
+      const isOurs = t === "replaced" && clusterId === this.history.clusterId && by !== this;
+      if (isOurs) void this.#replaceHistory();
+    });
     this.#owner = this.#createOwner();
     this.#registry = new FeedRegistry(
       (feedOptions) => this.#createFeed(feedOptions),
@@ -141,11 +151,14 @@ export class WatchHub {
   #judge(header: HeaderView, knownBefore: bigint): HistoryVerdict {
     const verdict = this.history.judge(header, knownBefore);
     if (verdict === "foreign") return verdict;
-    this.#sharing?.onQuorum(header);
+    const { epochs } = this.#options;
     if (verdict === "replaced") {
+      const isNews = !this.#isOutdated;
       this.#onReplaced(header.revision);
-      this.#sharing?.onReplaced(header);
+      // Else it was somebody else who told us.
+      if (isNews) epochs?.replaced(header, this);
     }
+    epochs?.saw(header);
     this.#lastHeader = header;
     this.#liveness.noteQuorum(header.revision);
     return verdict;
@@ -250,6 +263,7 @@ export class WatchHub {
     this.#liveness.stop();
     for (const feed of [...this.feeds()]) feed.end({ t: "closed" });
     this.#sharing?.close();
+    this.#stopListening?.();
   }
 
   #createFeed(options: FeedOptions): Feed {
@@ -382,6 +396,7 @@ export class WatchHub {
   }
 
   #onReplaced(revision: bigint): void {
+    this.#isOutdated = false;
     this.#compactRevision = 0n;
     this.#liveness.forget();
     this.#report({ t: "historyReplaced", revision, epoch: this.history.epoch });
@@ -390,17 +405,20 @@ export class WatchHub {
 
   /** Others have seen a replacement that we may never see: the new history can be past what we know (rule 3). */
   async #replaceHistory(): Promise<void> {
+    if (this.#isOutdated) return; // somebody asks already
+    this.#isOutdated = true;
     for (;;) {
       const [first] = this.feeds();
-      if (this.#isClosed) return;
       try {
         const header = await this.#probes.probe(first?.range ?? { t: "point", key: Uint8Array.of(0) });
+        if (this.#isClosed || !this.#isOutdated) return;
         this.history.replaceWith(header);
         this.#onReplaced(header.revision);
         return;
       } catch {
         // Nobody says how far the new history is: watches cannot be told where to go on, and hear nothing until then.
         await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
+        if (this.#isClosed || !this.#isOutdated) return;
       }
     }
   }
@@ -413,7 +431,6 @@ export class WatchHub {
         return history.clusterId;
       },
       probe: (range) => this.probe(range),
-      replaceHistory: () => void this.#replaceHistory(),
       saw: (revision) => history.saw(revision),
     };
   }
