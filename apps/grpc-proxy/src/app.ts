@@ -166,7 +166,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
             clock: systemClock,
             onAuthChanged: () => {
               watches.forgetPermissions();
-              reads?.cache.forgetPermissions();
+              reads?.forgetPermissions();
             },
           }),
         )
@@ -250,6 +250,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         maxSendBytes,
         unsharedPrefixes: config.unsharedReadPrefixes,
         watches,
+        service,
+        authRecheckMs: config.authRecheck,
         isCaching: config.cacheReads,
         isScoped: config.namespace !== "",
         limits: toCacheLimits(config),

@@ -119,6 +119,14 @@ describe.each(await findEtcdBinaries())("the cache before etcd $version", (binar
     expect((await readsAtEtcd()) - before).toBeLessThan(60);
   });
 
+  it("a client that reads one key in a tight loop costs etcd a bounded number of reads, by etcd's own counters", async () => {
+    const one: Query = { key: bytes("k/3") };
+    await heat(one);
+    const before = await readsAtEtcd();
+    for (let i = 0; i < 3_000; i++) await read(through, { ...one, serializable: true });
+    expect((await readsAtEtcd()) - before).toBeLessThan(100); // of those that ask whether it is still so
+  });
+
   it("answers linearizable lists from what is held, for the price of a header", async () => {
     await heat(prefix);
     const before = await metric('etcd_edge_cache_answers_total{source="local"}');

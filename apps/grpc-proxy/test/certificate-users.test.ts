@@ -1,7 +1,11 @@
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { create, KV, Lease, PutRequestSchema, RangeRequestSchema, toGrpcJsService } from "@etcd-edge/proto";
 import {
   type CertificateAuthority,
@@ -102,6 +106,28 @@ describe.each(await findEtcdBinaries())(
       expect(await watcher.next()).toMatchObject({ canceled: true });
       await etcdctl("role", "grant-permission", "reader", "readwrite", "a", "b");
       await etcdctl("role", "revoke-permission", "reader", "z");
+    });
+
+    it("rule 28: share reads with all who may read the same, and get no others'", async () => {
+      await using undo = new AsyncDisposableStack();
+      const proxy = undo.use(await start({ ...withKey(), authRecheck: 60_000 }));
+      const address = `127.0.0.1:${proxy.address.port}`;
+      const tls = await certificateOf("ann");
+      const client = undo.use(new EtcdClient(address, tls));
+      const read = async (key: string): Promise<string> => {
+        const { kvs } = await client.call(kv.range, create(RangeRequestSchema, { key: bytes(key) }));
+        return kvs.map(({ value }) => Buffer.from(value).toString()).join();
+      };
+      const shared = async (): Promise<number> => {
+        const request = get(`https://${address}/proxy/metrics`, { ...tls, agent: false });
+        const [response] = (await once(request, "response")) as [IncomingMessage];
+        return Number(/^etcd_edge_reads_as_user_total (\S+)/m.exec(await text(response))?.[1]);
+      };
+      await client.call(kv.put, create(PutRequestSchema, { key: bytes("a3"), value: bytes("1") }));
+      await expect.poll(() => read("a3").then(shared), { timeout: 30_000, interval: 50 }).toBeGreaterThan(0);
+      await client.call(kv.put, create(PutRequestSchema, { key: bytes("a3"), value: bytes("2") }));
+      expect(await read("a3")).toBe("2");
+      await expect(read("z")).rejects.toMatchObject(denied);
     });
 
     it("who do not exist are refused, as etcd words it", async () => {

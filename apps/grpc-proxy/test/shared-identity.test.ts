@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Auth, create, KV, PutRequestSchema, toGrpcJsService } from "@etcd-edge/proto";
+import { Auth, create, KV, PutRequestSchema, RangeRequestSchema, toGrpcJsService } from "@etcd-edge/proto";
 import { type EtcdCluster, enableAuth, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import type { CallError } from "@etcd-edge/transport";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GrpcProxy } from "../src/app.ts";
 import type { Config } from "../src/options.ts";
@@ -65,10 +66,10 @@ describe.each(await findEtcdBinaries())(
       return { watcher, created: await watcher.next() };
     }
 
-    async function put(proxy: GrpcProxy, key: string): Promise<void> {
+    async function put(proxy: GrpcProxy, key: string, value = ""): Promise<void> {
       await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
       const metadata = ["token", await tokenOf(proxy, "root")];
-      await client.call(kv.put, create(PutRequestSchema, { key: bytes(key) }), metadata);
+      await client.call(kv.put, create(PutRequestSchema, { key: bytes(key), value: bytes(value) }), metadata);
     }
 
     async function upstreamWatches(): Promise<number> {
@@ -137,6 +138,84 @@ describe.each(await findEtcdBinaries())(
       expect(await watcher.events(1)).toHaveLength(1);
     });
 
+    async function countOf({ address }: GrpcProxy, metric: string): Promise<number> {
+      const text = await (await fetch(`http://127.0.0.1:${address.port}/proxy/metrics`)).text();
+      return Number(new RegExp(`^${metric} (\\S+)`, "m").exec(text)?.[1] ?? Number.NaN);
+    }
+
+    /** Reads keys as a user, whose token is fetched once. */
+    async function readerAs(proxy: GrpcProxy, user: string, undo: AsyncDisposableStack) {
+      const client = undo.use(new EtcdClient(`127.0.0.1:${proxy.address.port}`));
+      const metadata = ["token", await tokenOf(proxy, user)];
+      return async (key: string, serializable = false): Promise<string> => {
+        const request = create(RangeRequestSchema, { key: bytes(key), serializable });
+        const { kvs } = await client.call(kv.range, request, metadata);
+        return kvs.map(({ value }) => Buffer.from(value).toString()).join();
+      };
+    }
+
+    /** Reads until a read goes under our identity: that needs a token, and a first read that etcd has allowed. */
+    async function untilShared(proxy: GrpcProxy, read: () => Promise<string>): Promise<void> {
+      const count = () => countOf(proxy, "etcd_edge_reads_as_user_total");
+      const before = await count();
+      await expect.poll(() => read().then(count), { timeout: 30_000, interval: 20 }).toBeGreaterThan(before);
+    }
+
+    it("rule 28: reads of all who may read a key are shared under our identity, and nobody else gets them", async () => {
+      await using undo = new AsyncDisposableStack();
+      const proxy = undo.use(await start("root", { authRecheck: 60_000 }));
+      await put(proxy, "a5", "shared");
+      const [ann, eve, bob] = await Promise.all(
+        ["ann", "eve", "bob"].map((user) => readerAs(proxy, user, undo)),
+      );
+      if (ann === undefined || eve === undefined || bob === undefined) throw new Error("no readers");
+      for (const isSerializable of [false, true]) {
+        for (const read of [ann, eve]) await untilShared(proxy, () => read("a5", isSerializable));
+        const before = await countOf(proxy, "etcd_edge_reads_as_user_total");
+        const all = await Promise.all(
+          Array.from({ length: 100 }, () => [ann("a5", isSerializable), eve("a5", isSerializable)]).flat(),
+        );
+        expect(new Set(all)).toEqual(new Set(["shared"]));
+        expect(await countOf(proxy, "etcd_edge_reads_as_user_total")).toBe(before + 200);
+        await expect(bob("a5", isSerializable)).rejects.toMatchObject({
+          code: 7,
+          message: "etcdserver: permission denied",
+        });
+      }
+      await put(proxy, "a5", "changed");
+      expect(await Promise.all([ann("a5"), eve("a5")])).toEqual(["changed", "changed"]);
+    });
+
+    it("rule 18: who may not read any more is told so soon, and others read on", async () => {
+      await using undo = new AsyncDisposableStack();
+      const proxy = undo.use(await start("root"));
+      await put(proxy, "a6", "here");
+      const [ann, eve] = [await readerAs(proxy, "ann", undo), await readerAs(proxy, "eve", undo)];
+      for (const read of [ann, eve, ann, eve]) expect(await read("a6", true)).toBe("here");
+      await etcdctl("user", "revoke-role", "ann", "reader");
+      const refusal = (): Promise<number> =>
+        ann("a6", true).then(
+          () => 0,
+          ({ code }: CallError) => code,
+        );
+      // etcd itself says the one or the other: tokens are forgotten with some changes of users.
+      await expect
+        .poll(refusal, { timeout: 20_000, interval: 20 })
+        .toSatisfy((code) => code === 7 || code === 16);
+      expect(await eve("a6", true)).toBe("here");
+      await etcdctl("user", "grant-role", "ann", "reader");
+    });
+
+    it("rule 18: what our identity may not read is read with the client's own credential", async () => {
+      await using undo = new AsyncDisposableStack();
+      const proxy = undo.use(await start("service", { authRecheck: 60_000 }));
+      await put(proxy, "a7", "hers");
+      const ann = await readerAs(proxy, "ann", undo);
+      await untilShared(proxy, () => ann("a7"));
+      expect(await countOf(proxy, "etcd_edge_reads_as_user_refused_total")).toBe(1);
+      expect(await ann("a7")).toBe("hers");
+    });
+
     it("a restarted etcd, which has forgotten our token, costs no event", async () => {
       await using undo = new AsyncDisposableStack();
       const proxy = undo.use(await start("root", { authRecheck: 60_000 }));
@@ -163,45 +242,5 @@ describe.each(await findEtcdBinaries())("auth that is switched on, etcd $version
       canceled: true,
       cancelReason: "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",
     });
-  });
-});
-
-describe("tokens that end", () => {
-  it.each([["root"], [""]])("cut no watch of those who came with them (--user=%s)", async (user) => {
-    const binary = (await findEtcdBinaries()).at(-1);
-    if (binary === undefined) throw new Error("no etcd");
-    const folder = await mkdtemp(join(tmpdir(), "etcd-edge-tokens-"));
-    await using undo = new AsyncDisposableStack();
-    undo.defer(() => rm(folder, { recursive: true, force: true }));
-    await writeFile(join(folder, "password"), "pw");
-    const cluster = undo.use(await startEtcdCluster({ binary, args: ["--auth-token-ttl=1"] }));
-    await enableAuth(cluster);
-    const passwordFile = user === "" ? "" : join(folder, "password");
-    // Not asked about meanwhile: that alone would keep the tokens.
-    const more = { user, passwordFile, authRecheck: 600_000 };
-    const proxy = undo.use(await startProxy({ endpoints: cluster.endpoints, ...more }));
-    const login = async (): Promise<string> => {
-      await using client = new EtcdClient(`127.0.0.1:${proxy.address.port}`);
-      return (await client.call(auth.authenticate, { name: "root", password: "pw" })).token;
-    };
-    const watchers: WatchClient[] = [];
-    for (let joined = 1; joined <= 3; joined++) {
-      const token = await login();
-      const watcher = undo.use(new WatchClient(proxy.address.port, ["token", token]));
-      watcher.create({ key: bytes("k") });
-      expect(await watcher.next()).toMatchObject({ created: true, canceled: false });
-      watchers.push(watcher);
-      await using client = new EtcdClient(cluster.endpoints[0] ?? "");
-      const isKnown = (): Promise<boolean> =>
-        client.call(auth.userGet, { name: "root" }, ["token", token]).then(
-          () => true,
-          () => false,
-        );
-      // On a feed of the client's own its token is used, and so kept, for as long as there is a watch; on ours it ends.
-      if (user === "") expect(await isKnown()).toBe(true);
-      else await expect.poll(isKnown, { timeout: 60_000, interval: 2_500 }).toBe(false); // asking keeps it, too
-      await client.call(kv.put, create(PutRequestSchema, { key: bytes("k") }), ["token", await login()]);
-      for (const one of watchers) expect(await one.events(1)).toHaveLength(1);
-    }
   });
 });

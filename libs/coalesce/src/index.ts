@@ -1,16 +1,20 @@
 export { Admission, type TurnedAway } from "./admission/admission.ts";
+export type { CacheCounts } from "./cache/cache-counts.ts";
 export { type CacheLimits, defaultCacheLimits } from "./cache/cache-limits.ts";
+export type { CachedRead, CacheScope } from "./cache/cached-read.ts";
 export { defaultStoreGuard, GuardedStore, type StoreCounts, type StoreGuard } from "./cache/guarded-store.ts";
 export type { HeldEnd, HeldRange } from "./cache/held-range.ts";
 export type { HeldCounts, HeldRanges } from "./cache/held-ranges.ts";
 export { createRangePlan, type RangePlan } from "./cache/range-plan.ts";
+export { ReadCache, type ReadCacheOptions } from "./cache/read-cache.ts";
 export {
-  type CacheCounts,
-  type CachedRead,
-  type CacheScope,
-  ReadCache,
-  type ReadCacheOptions,
-} from "./cache/read-cache.ts";
+  ReadDesk,
+  type ReadDeskOptions,
+  type Reader,
+  type ReadScopePlans,
+  type ReadSeat,
+  type SeatedRead,
+} from "./cache/read-desk.ts";
 export { RemoteAnswers } from "./cache/remote-answers.ts";
 export { InProcessStore, type SharedStore } from "./cache/shared-store.ts";
 export type { EpochMemory, EpochRecord, EpochTag } from "./epoch/epoch-record.ts";
@@ -45,6 +49,7 @@ export type {
 } from "./lease/ports.ts";
 export { covers } from "./permission/key-permissions.ts";
 export { PermissionBook, type PermissionBookOptions } from "./permission/permission-book.ts";
+export { ReadPermissions, type ReadPermissionsOptions } from "./permission/read-permissions.ts";
 export { Revocation, type RevocationOptions } from "./permission/revocation.ts";
 export { findVerdict, type PermissionSource, type Verdict } from "./permission/verdict.ts";
 export { compareBytes, successor } from "./range/bytes.ts";
@@ -67,6 +72,7 @@ export type {
   ReadMembers,
   ReadResult,
   ReadScope,
+  Reads,
   SharedRead,
   UpstreamEnd,
   UpstreamRead,

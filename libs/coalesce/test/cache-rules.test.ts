@@ -192,6 +192,23 @@ describe("held ranges", () => {
     expect(seen(asked)).toMatch(/^answered/);
   });
 
+  it("rule 29: nor the answer of a member that is behind it, unless no quorum says more", async () => {
+    const world = new ReadWorld(first);
+    world.put("k/1", "old");
+    await world.sync();
+    world.put("k/1", "mine"); // no other member has it yet
+    const floor = world.etcd.head;
+    const reading = world.read(cheap, floor);
+    await world.landAll();
+    expect(seen(reading)).toBe(`answered at ${floor}`);
+    expect(world.cache.counts).toMatchObject({ missed: 1, belowFloor: 1 });
+    world.put("k/1", "mine again");
+    world.hasQuorum = false;
+    const asked = world.read(cheap, world.etcd.head);
+    await world.landAll();
+    expect(seen(asked)).toMatch(/^answered/);
+  });
+
   it("rule 3: nothing of a history that was replaced is shown", async () => {
     const world = await held();
     for (let i = 0; i < 10; i++) world.put("k/1");

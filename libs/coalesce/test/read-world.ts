@@ -16,8 +16,9 @@ import {
   toBinary,
 } from "@etcd-edge/proto";
 import type { CacheLimits } from "../src/cache/cache-limits.ts";
+import type { CacheScope } from "../src/cache/cached-read.ts";
 import { createRangePlan, type RangePlan } from "../src/cache/range-plan.ts";
-import { type CacheScope, ReadCache } from "../src/cache/read-cache.ts";
+import { ReadCache } from "../src/cache/read-cache.ts";
 import type { RemoteAnswers } from "../src/cache/remote-answers.ts";
 import { hasKey, toKeyRange } from "../src/range/key-range.ts";
 import type { ReadResult, UpstreamEnd, UpstreamRead } from "../src/read/ports.ts";
@@ -62,7 +63,7 @@ const future = { code: 11, message: "etcdserver: mvcc: required revision is a fu
 export class ReadWorld {
   readonly clock: FakeClock = new FakeClock();
   readonly etcd: ModelEtcd;
-  readonly cache: ReadCache<ModelMember>;
+  readonly cache: ReadCache;
   readonly hub: WatchHub;
   readonly scope: CacheScope;
   readonly readings: Reading[] = [];
@@ -120,7 +121,7 @@ export class ReadWorld {
         },
       },
     });
-    this.cache = new ReadCache<ModelMember>({
+    this.cache = new ReadCache({
       reads,
       clock: this.clock,
       toRequest: (request) => request,

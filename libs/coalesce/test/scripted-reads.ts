@@ -108,7 +108,7 @@ export class Caller {
 
 /** A hub over members that do nothing until they are told to. */
 export class ScriptedReads {
-  readonly clock: FakeClock = new FakeClock();
+  readonly clock: FakeClock;
   readonly hub: ReadHub<string>;
   members: string[] = ["m1"];
   takesTxn = true;
@@ -118,8 +118,13 @@ export class ScriptedReads {
   #turn = 0;
 
   constructor(
-    options: { limits?: Partial<ReadLimits>; toAnswer?: (payload: Uint8Array) => Uint8Array } = {},
+    options: {
+      clock?: FakeClock;
+      limits?: Partial<ReadLimits>;
+      toAnswer?: (payload: Uint8Array) => Uint8Array;
+    } = {},
   ) {
+    this.clock = options.clock ?? new FakeClock();
     this.hub = new ReadHub<string>({
       ...options,
       clock: this.clock,

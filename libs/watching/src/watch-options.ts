@@ -75,7 +75,7 @@ export const watchOptions: {
   authRecheck: durationOption({
     flag: "auth-recheck",
     default: 5_000,
-    doc: "how often etcd is asked whether a live watch may go on, and how long its answer counts for what is shared: a revoked permission ends watches within this time",
+    doc: "how often etcd is asked whether a live watch may go on, and how long its answer counts for what is shared: a revoked permission ends watches and shared reads within this time",
     since: "edge",
     check: (value) => (value > 0 ? undefined : "--auth-recheck must be positive"),
   }),

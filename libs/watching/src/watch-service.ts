@@ -249,6 +249,16 @@ export class WatchService implements Disposable {
     };
   }
 
+  /**
+   * The feeds of our own identity, which all share who may read what they bring; they stay, whoever lets go of them.
+   * @throws TypeError where it has none now
+   */
+  holdSharedHub(): { readonly hub: WatchHub; readonly own: WatchHub; readonly release: () => void } {
+    const hub = this.#sharedHub();
+    if (hub === undefined) throw new TypeError("there is no identity of ours");
+    return { hub, own: hub, release: () => {} };
+  }
+
   #dropUnused(key: string, scope: Scope): void {
     if (scope.sessions.size > 0 || scope.holders > 0 || this.#scopes.get(key) !== scope) return;
     scope.hub.close();

@@ -1,17 +1,21 @@
 import {
   type CacheLimits,
-  type RangePlan,
   ReadCache,
   type ReadCounts,
+  ReadDesk,
+  type Reader,
   ReadHub,
   type ReadResult,
+  type ReadSeat,
+  type Reads,
   type RemoteAnswers,
 } from "@etcd-edge/coalesce";
 import type { ChannelBalancer, Upstream } from "@etcd-edge/endpoints";
+import { isStaleTokenText, type ServiceIdentity } from "@etcd-edge/identity";
 import { type RpcPath, readRangeKey } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { CallError, metadataValue } from "@etcd-edge/transport";
-import type { WatchService } from "@etcd-edge/watching";
+import type { WatchIdentity, WatchService } from "@etcd-edge/watching";
 import type { Admissions } from "../admission/admissions.ts";
 import { RevisionFloors } from "../ordering/revision-floors.ts";
 import { StreamedReadCall } from "../range-stream/streamed-read-call.ts";
@@ -19,7 +23,7 @@ import { type FindTransform, transformRequest } from "../relay/call-transform.ts
 import type { ClientState, ClientsCall, ClientsSink } from "../relay/client-state.ts";
 import type { RelayedCall } from "../relay/relay.ts";
 import { createReadMembers } from "./read-members.ts";
-import { ReadScopes, type ScopedPlans } from "./read-scopes.ts";
+import { ReadScopes } from "./read-scopes.ts";
 import { SharedReadCall } from "./shared-read-call.ts";
 
 const rangePath: RpcPath = "/etcdserverpb.KV/Range";
@@ -29,6 +33,10 @@ export interface ReadServiceOptions {
   readonly balancer: ChannelBalancer;
   readonly admissions: Admissions;
   readonly watches: WatchService;
+  /** An identity of ours that reads of all who may read the same are shared under (rule 28). */
+  readonly service: ServiceIdentity | undefined;
+  /** How long a permission is remembered, in milliseconds (rule 18). */
+  readonly authRecheckMs: number;
   readonly findTransform: FindTransform;
   readonly clock: Clock;
   /** Largest request that is sent to etcd, in bytes. */
@@ -48,7 +56,8 @@ export interface ReadServiceOptions {
 
 /** Answers reads from as few reads of etcd as may be. */
 export class ReadService implements Disposable {
-  readonly cache: ReadCache<Upstream>;
+  readonly cache: ReadCache;
+  readonly desk: ReadDesk;
   readonly #floors: RevisionFloors;
   readonly #hub: ReadHub<Upstream>;
   readonly #options: ReadServiceOptions;
@@ -56,20 +65,14 @@ export class ReadService implements Disposable {
   readonly #scopes: ReadScopes;
 
   constructor(options: ReadServiceOptions) {
-    const { balancer, admissions, findTransform, clock, watches } = options;
+    const { balancer, findTransform, clock, service } = options;
     const transform = findTransform(rangePath);
     this.#options = options;
     this.#floors = options.floors ?? new RevisionFloors();
     this.#unsharedPrefixes = options.unsharedPrefixes.map((prefix) => Buffer.from(prefix));
-    this.#hub = new ReadHub({
-      members: createReadMembers(balancer, admissions),
-      clock,
-      // Before the immediates that write: what one chunk of bytes brought leaves together.
-      defer: (callback) => process.nextTick(callback),
-      ...(transform?.response === undefined ? {} : { toAnswer: transform.response }),
-    });
+    this.#hub = this.#createHub(balancer);
     this.cache = new ReadCache({
-      reads: this.#hub,
+      reads: this.#chooseHub(),
       clock,
       toRequest: (request) => transform?.request(request) ?? request,
       remote: options.remote,
@@ -77,7 +80,41 @@ export class ReadService implements Disposable {
         ? options.limits
         : { ...options.limits, feeds: 0, answerBytes: 0, maxAgeMs: 0 },
     });
-    this.#scopes = new ReadScopes(watches, (payload) => this.#toRequest(payload));
+    this.#scopes = new ReadScopes({
+      ...{ watches: options.watches, clock, service, rememberMs: options.authRecheckMs },
+      toRequest: (payload) => this.#toRequest(payload),
+      isPlain: ({ query }) => options.isCaching || !query.isSerializable,
+    });
+    this.desk = new ReadDesk({
+      ...{ cache: this.cache, clock, refusedMs: options.authRecheckMs },
+      ours: (hasLeader) => this.#scopes.ours(hasLeader),
+      onRefused: ({ message }) => {
+        if (isStaleTokenText(message)) void service?.refresh();
+      },
+    });
+  }
+
+  #createHub(balancer: ChannelBalancer, counts?: ReadCounts): ReadHub<Upstream> {
+    const { admissions, clock, findTransform } = this.#options;
+    const transform = findTransform(rangePath);
+    return new ReadHub({
+      members: createReadMembers(balancer, admissions),
+      clock,
+      // Before the immediates that write: what one chunk of bytes brought leaves together.
+      defer: (callback) => process.nextTick(callback),
+      ...(counts === undefined ? {} : { counts }),
+      ...(transform?.response === undefined ? {} : { toAnswer: transform.response }),
+    });
+  }
+
+  /** Reads under our own name do not share connections with those of clients (rule 8). */
+  #chooseHub(): Reads {
+    const { service } = this.#options;
+    if (service === undefined) return this.#hub;
+    const ours = this.#createHub(service.balancer, this.#hub.counts);
+    return {
+      read: (scope, shape, read) => (scope.isOurs === true ? ours : this.#hub).read(scope, shape, read),
+    };
   }
 
   /** What was saved so far. */
@@ -85,18 +122,29 @@ export class ReadService implements Disposable {
     return this.#hub.counts;
   }
 
+  /** @param identity of a credential that is no token of etcd's */
+  #readerOf(call: ClientsCall, credential: string | undefined, identity?: WatchIdentity): Reader {
+    return this.#scopes.of(credential, metadataValue(call.metadata, "hasleader") === "true", identity);
+  }
+
   /** @param relay makes the sink of a call that is relayed by itself, for one that cannot be shared */
-  answer({ call, record, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
-    const isLeaderWanted = metadataValue(call.metadata, "hasleader") === "true";
-    const scoped = this.#scopes.of(credentials.credential, isLeaderWanted);
-    return new SharedReadCall({ service: this, scoped, downstream: call, record, relay });
+  answer(
+    { call, record, credentials }: RelayedCall,
+    identity: WatchIdentity | undefined,
+    relay: () => ClientsSink,
+  ): ClientsSink {
+    const reader = this.#readerOf(call, credentials.credential, identity);
+    return new SharedReadCall({ service: this, reader, downstream: call, record, relay });
   }
 
   /** The same for a RangeStream. */
-  answerStream({ call, record, credentials }: RelayedCall, relay: () => ClientsSink): ClientsSink {
-    const isLeaderWanted = metadataValue(call.metadata, "hasleader") === "true";
-    const scoped = this.#scopes.of(credentials.credential, isLeaderWanted);
-    return new StreamedReadCall({ service: this, scoped, downstream: call, record, relay });
+  answerStream(
+    { call, record, credentials }: RelayedCall,
+    identity: WatchIdentity | undefined,
+    relay: () => ClientsSink,
+  ): ClientsSink {
+    const reader = this.#readerOf(call, credentials.credential, identity);
+    return new StreamedReadCall({ service: this, reader, downstream: call, record, relay });
   }
 
   /**
@@ -111,27 +159,24 @@ export class ReadService implements Disposable {
     credential: string | undefined,
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    const scoped = this.#scopes.of(credential, metadataValue(call.metadata, "hasleader") === "true");
-    const plan = this.planOf(scoped, Buffer.from(request));
-    if (plan === undefined) return undefined;
-    const { scope } = scoped;
-    const floor = this.floorOf(call.client.data, scoped);
+    const reader = this.#readerOf(call, credential);
+    const seat = this.seatOf(reader, Buffer.from(request));
+    if (seat === undefined) return undefined;
+    const floor = this.floorOf(call.client.data, reader);
     const result =
-      this.cache.answerNow(plan, scope, floor) ??
+      this.desk.answerNow(seat, floor) ??
       (await new Promise<ReadResult>((resolve) => {
         const { deadlineAt: deadlineMs, client } = call;
-        const leave = this.cache.read({ plan, scope, floor, deadlineMs, client, settle: resolve });
+        const leave = this.desk.read(seat, { floor, deadlineMs, client, settle: resolve });
         signal.addEventListener("abort", leave, { once: true });
       }));
     if (result.t === "failed") throw new CallError({ ...result.failure, metadata: [], progress: "answered" });
     return result.t === "aside" ? undefined : Buffer.concat([result.head, result.body]);
   }
 
-  /** What a request is to the cache; nothing for one that is relayed by itself. */
-  planOf({ plans }: ScopedPlans, payload: Buffer): RangePlan | undefined {
-    const plan = plans.of(payload);
-    const isPlain = plan === undefined || this.#options.isCaching || !plan.query.isSerializable;
-    return isPlain ? plan : undefined;
+  /** What a request is to the cache, and under whose name it goes; nothing for one that is relayed by itself. */
+  seatOf(reader: Reader, payload: Buffer): ReadSeat | undefined {
+    return this.desk.seat(reader, payload);
   }
 
   /** Whether clients and etcd call keys the same: not under a namespace. */
@@ -145,7 +190,7 @@ export class ReadService implements Disposable {
   }
 
   /** Below which revision nothing may be shown to a client without a quorum's word (rule 29). */
-  floorOf(client: ClientState, { scope }: ScopedPlans): bigint {
+  floorOf(client: ClientState, { scope }: Reader): bigint {
     const shown = this.#floors.of(client, this.#tokenOf(scope.read.credential));
     if (client.watchCount.watches === 0) return shown;
     // Its watches have shown it no more than is known there.
@@ -167,6 +212,12 @@ export class ReadService implements Disposable {
   forget(): void {
     this.#floors.forget();
     this.cache.forget();
+  }
+
+  /** Users, roles, or whether there are any, may have changed. */
+  forgetPermissions(): void {
+    this.cache.forgetPermissions();
+    this.#scopes.forgetPermissions();
   }
 
   [Symbol.dispose](): void {

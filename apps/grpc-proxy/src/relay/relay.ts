@@ -94,15 +94,15 @@ export function createRelay(context: RelayContext): (call: ClientsCall) => Clien
       const forward = (): ClientsSink => forwardSingle(context, rpc, relayed);
       return new LocalCall(call, record, { answer, input: rpc.input, forward });
     }
-    // Calls that may be made again with another token go alone.
-    const isCertified = CertificateUsers.isOne(credentials.credential);
     if (lease === "keepAlive") return keepAlive(context, relayed);
     const { floors, reads } = context;
-    if (shared === "read" && reads !== undefined && !isCertified) {
-      return reads.answer(relayed, () => forwardSingle(context, rpc, relayed));
-    }
-    if (shared === "readStream" && reads !== undefined && !isCertified) {
-      return reads.answerStream(relayed, () => forwardSingle(context, rpc, relayed));
+    if (reads !== undefined && (shared === "read" || shared === "readStream")) {
+      const { credential } = credentials;
+      const identity = CertificateUsers.isOne(credential) ? identityOf(context, credentials) : undefined;
+      const forward = (): ClientsSink => forwardSingle(context, rpc, relayed);
+      return shared === "read"
+        ? reads.answer(relayed, identity, forward)
+        : reads.answerStream(relayed, identity, forward);
     }
     if (rpc.kind !== "bidi") return forwardSingle(context, rpc, relayed);
     const observe =

@@ -1,5 +1,5 @@
 import type { ReadResult } from "../read/ports.ts";
-import type { CachedRead } from "./read-cache.ts";
+import type { CachedRead } from "./cached-read.ts";
 
 /** Somebody who waits for a fetch. */
 interface Waiter {

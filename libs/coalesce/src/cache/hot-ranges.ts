@@ -16,8 +16,8 @@ export interface Heat {
 const halfLifeMs = 5_000;
 /** About seven reads a second for a while, or a burst of fifty. */
 const hotScore = 50;
-/** So many keys of a group must be read before it is worth holding as a whole. */
-const manyKeys = 8;
+/** So many keys of a group must be read before the group is looked at as a whole. */
+export const manyKeys = 8;
 const maxHeats = 2_048;
 const maxGroups = 512;
 /** Keys that are longer are not counted. */
@@ -42,12 +42,9 @@ export class HotRanges {
 
   /** The heat of all keys that begin like this one, if its beginning says anything. */
   ofGroup(key: Uint8Array): Heat | undefined {
-    const length = groupLength(key);
-    if (length === 0 || length > maxKeyBytes) return undefined;
-    const start = new Uint8Array(key.subarray(0, length));
-    const end = new Uint8Array(start);
-    end[length - 1] = (start[length - 1] ?? 0) + 1;
-    return this.#heatOf(this.#groups, maxGroups, toLatin1(start), { t: "span", key: start, end }, new Set());
+    const range = groupOf(key);
+    if (range === undefined) return undefined;
+    return this.#heatOf(this.#groups, maxGroups, toLatin1(range.key), range, new Set());
   }
 
   /** @returns whether it is hot, and not banned */
@@ -81,6 +78,16 @@ export class HotRanges {
     }
     return heat;
   }
+}
+
+/** All keys that begin like this one, if its beginning says anything: `a/b/1` is of `a/b/`, `node17` of `node`. */
+export function groupOf(key: Uint8Array): (KeyRange & { readonly t: "span" }) | undefined {
+  const length = groupLength(key);
+  if (length === 0 || length > maxKeyBytes) return undefined;
+  const start = new Uint8Array(key.subarray(0, length));
+  const end = new Uint8Array(start);
+  end[length - 1] = (start[length - 1] ?? 0) + 1;
+  return { t: "span", key: start, end };
 }
 
 const slash = 0x2f;

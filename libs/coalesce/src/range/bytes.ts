@@ -29,3 +29,12 @@ export function toLatin1(bytes: Uint8Array): string {
 export function copyBytes(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(bytes);
 }
+
+/** Both in one; the second itself where the first is empty. */
+export function concatBytes(head: Uint8Array, body: Uint8Array): Uint8Array {
+  if (head.length === 0) return body;
+  const whole = new Uint8Array(head.length + body.length);
+  whole.set(head);
+  whole.set(body, head.length);
+  return whole;
+}

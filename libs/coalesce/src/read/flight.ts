@@ -5,6 +5,7 @@ import {
   peekHeaderRevision,
   readResponseHeader,
 } from "@etcd-edge/proto";
+import { concatBytes } from "../range/bytes.ts";
 import type { Ask } from "./ask.ts";
 import type { ReadFailure, ReadScope, UpstreamEnd } from "./ports.ts";
 import type { ReadContext } from "./read-context.ts";
@@ -104,18 +105,11 @@ function answer<M>(
   if (ask.isAbandoned) return;
   try {
     if (context.toAnswer === undefined) ask.settle({ t: "answered", head, body, revision });
-    else ask.settle({ t: "answered", head: nothing, body: context.toAnswer(joined(head, body)), revision });
+    else
+      ask.settle({ t: "answered", head: nothing, body: context.toAnswer(concatBytes(head, body)), revision });
   } catch (error) {
     ask.settle({ t: "failed", failure: failureOf(error) });
   }
-}
-
-function joined(head: Uint8Array, body: Uint8Array): Uint8Array {
-  if (head.length === 0) return body;
-  const whole = new Uint8Array(head.length + body.length);
-  whole.set(head);
-  whole.set(body, head.length);
-  return whole;
 }
 
 function failureOf(error: unknown): ReadFailure {

@@ -1,3 +1,4 @@
+import type { RangeShape } from "@etcd-edge/proto";
 import type { LocalRead } from "./local-read.ts";
 
 /** Whose reads may share an answer or a request: never those of different credentials (rule 28). */
@@ -6,6 +7,17 @@ export interface ReadScope {
   readonly credential: string | undefined;
   /** The clients want an error, and no wait, where there is no leader. */
   readonly hasLeader: boolean;
+  /** The credential is of an identity of ours: it travels on connections that carry no client's calls (rule 8). */
+  readonly isOurs?: true;
+}
+
+/** Takes reads. */
+export interface Reads {
+  /**
+   * Takes a read that shares what it costs with others of its scope.
+   * @returns how to leave: cancelled, or out of time
+   */
+  read(scope: ReadScope, shape: RangeShape, read: SharedRead): () => void;
 }
 
 /** How a read failed, as gRPC says it. */

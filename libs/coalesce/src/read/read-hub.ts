@@ -2,7 +2,7 @@ import { type RangeShape, readRangeShape } from "@etcd-edge/proto";
 import type { Clock } from "../ports.ts";
 import { toLatin1 } from "../range/bytes.ts";
 import { LargeAnswers } from "./large-answers.ts";
-import type { ReadMembers, ReadScope, SharedRead } from "./ports.ts";
+import type { ReadMembers, ReadScope, Reads, SharedRead } from "./ports.ts";
 import type { ReadContext } from "./read-context.ts";
 import { ReadGroup } from "./read-group.ts";
 import { createReadCounts, defaultReadLimits, type ReadCounts, type ReadLimits } from "./read-limits.ts";
@@ -17,14 +17,16 @@ export interface ReadHubOptions<M> {
   /** Makes of the bytes of a RangeResponse what callers get: a namespace takes its prefix off. It may throw. */
   readonly toAnswer?: (payload: Uint8Array) => Uint8Array;
   readonly limits?: Partial<ReadLimits>;
+  /** What another hub counts in too. */
+  readonly counts?: ReadCounts;
 }
 
 /**
  * Lets linearizable reads share what they cost etcd. A read may share only what STARTS after it arrived: anything older may
  * answer with the past (rule 28). Equal reads are one; different small ones travel as one Txn (rule 27).
  */
-export class ReadHub<M> {
-  readonly counts: ReadCounts = createReadCounts();
+export class ReadHub<M> implements Reads {
+  readonly counts: ReadCounts;
   readonly #context: ReadContext<M>;
   readonly #defer: (callback: () => void) => void;
   readonly #groups = new Map<string, ReadGroup<M>>();
@@ -36,6 +38,7 @@ export class ReadHub<M> {
   constructor(options: ReadHubOptions<M>) {
     const limits = { ...defaultReadLimits, ...options.limits };
     this.#defer = options.defer;
+    this.counts = options.counts ?? createReadCounts();
     this.#context = {
       members: options.members,
       clock: options.clock,

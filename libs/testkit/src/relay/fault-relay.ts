@@ -10,6 +10,8 @@ export interface FaultRelay extends AsyncDisposable {
   readonly address: string;
   /** Connections that are open now. */
   readonly connections: number;
+  /** Chunks or pieces that were lost here since it was started. */
+  readonly lost: number;
   /** From now on, for connections that are and that come. `{}` is fair weather. */
   setWeather(weather: RelayWeather): void;
   /** Ends every connection at once, as a reset. */
@@ -34,6 +36,7 @@ export async function startFaultRelay(
   const directions = new Set<RelayDirection>();
   let weather: RelayWeather = {};
   let upstreamAddress = target;
+  let lostBefore = 0; // by connections that are gone
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const [host = "", port = ""] = upstreamAddress.split(":");
@@ -49,7 +52,7 @@ export async function startFaultRelay(
       socket.on("error", () => {}); // its close says it
       socket.on("close", () => {
         pairs.delete(pair);
-        for (const way of ways) directions.delete(way);
+        for (const way of ways) if (directions.delete(way)) lostBefore += way.lost;
         other.destroy();
       });
     }
@@ -68,6 +71,9 @@ export async function startFaultRelay(
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     get connections() {
       return pairs.size;
+    },
+    get lost() {
+      return [...directions].reduce((sum, way) => sum + way.lost, lostBefore);
     },
     setWeather: (next) => {
       weather = next;

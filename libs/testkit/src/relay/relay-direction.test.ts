@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import type { Cutter } from "./nats-messages.ts";
 import { RelayDirection } from "./relay-direction.ts";
 import type { RelayWeather } from "./relay-weather.ts";
 
@@ -27,6 +28,27 @@ describe("one way through a relay", () => {
   it("loses chunks", async () => {
     expect(await send({ dropPercent: 100 }, ["a", "b"])).toBe("");
     expect(await send({ dropPercent: 49 }, ["a", "b"])).toBe("ab");
+  });
+
+  it("loses every third of a kind", async () => {
+    expect(await send({ dropEvery: 3 }, ["a", "b", "c", "d", "e", "f", "g"])).toBe("abdeg");
+    const [from, to] = [new PassThrough(), new PassThrough()];
+    const cut: Cutter = (bytes) => [{ bytes, mayBeHarmed: true, kind: bytes.toString().slice(0, 1) }];
+    new RelayDirection(
+      from,
+      to,
+      () => ({ dropEvery: 2 }),
+      () => 0.5,
+      cut,
+    );
+    const out: string[] = [];
+    to.on("data", (chunk: Buffer) => out.push(chunk.toString()));
+    for (const text of ["x1", "y1", "x2", "x3", "y2", "x4"]) {
+      from.write(text);
+      await turn();
+    }
+    await turn();
+    expect(out.join(" ")).toBe("x1 y1 x3");
   });
 
   it("sends chunks twice", async () => {

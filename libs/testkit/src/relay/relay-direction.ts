@@ -18,6 +18,9 @@ export class RelayDirection {
   #queue: Passage[] = [];
   #timer: NodeJS.Timeout | undefined;
   #held: Buffer | undefined;
+  #lost = 0;
+  /** Pieces of each kind since the weather changed. */
+  readonly #counts = new Map<string, number>();
 
   /** @param cut makes pieces of what comes, where only some of them may be harmed; otherwise a chunk is a piece */
   constructor(from: Duplex, to: Duplex, weather: () => RelayWeather, chance: () => number, cut?: Cutter) {
@@ -28,8 +31,8 @@ export class RelayDirection {
     from.on("data", (chunk: Buffer) => {
       if (cut === undefined) this.#take(chunk);
       else
-        for (const { bytes, mayBeHarmed } of cut(chunk))
-          if (mayBeHarmed) this.#take(bytes);
+        for (const { bytes, mayBeHarmed, kind } of cut(chunk))
+          if (mayBeHarmed) this.#take(bytes, kind);
           else this.#enqueue(bytes);
     });
     from.on("end", () => this.#enqueue(undefined));
@@ -38,14 +41,24 @@ export class RelayDirection {
     // Before it is connected it takes bytes and keeps them; so does its buffer here, without a bound that matters.
   }
 
+  /** How many pieces were lost. */
+  get lost(): number {
+    return this.#lost;
+  }
+
   weatherChanged(): void {
+    this.#counts.clear();
     this.#pump();
   }
 
-  #take(chunk: Buffer): void {
-    const { dropPercent = 0, duplicatePercent = 0, reorderPercent = 0 } = this.#weather();
+  #take(chunk: Buffer, kind = ""): void {
+    const { dropPercent = 0, duplicatePercent = 0, reorderPercent = 0, dropEvery } = this.#weather();
     const happens = (percent: number): boolean => percent > 0 && this.#chance() * 100 < percent;
-    if (happens(dropPercent)) return;
+    const isTurn = dropEvery !== undefined && this.#count(kind) % dropEvery === 0;
+    if (isTurn || happens(dropPercent)) {
+      this.#lost++;
+      return;
+    }
     if (this.#held === undefined && happens(reorderPercent)) {
       this.#held = chunk;
       return;
@@ -57,6 +70,12 @@ export class RelayDirection {
       this.#held = undefined;
       this.#enqueue(late);
     }
+  }
+
+  #count(kind: string): number {
+    const count = (this.#counts.get(kind) ?? 0) + 1;
+    this.#counts.set(kind, count);
+    return count;
   }
 
   #enqueue(chunk: Buffer | undefined): void {

@@ -12,4 +12,9 @@ export interface RelayWeather {
   readonly dropPercent?: number;
   readonly duplicatePercent?: number;
   readonly reorderPercent?: number;
+  /**
+   * Every so many pieces of a kind (chunks, where nothing cuts them) one is lost, counted from here on for each connection:
+   * for who must be certain that something is lost, with more of its kind in front of it and behind it. Default: none.
+   */
+  readonly dropEvery?: number;
 }

@@ -13,8 +13,8 @@ export interface Mutant {
   readonly needsCuts: boolean;
   /** It matters only where one of three members answers later than the others. */
   readonly needsLag?: true;
-  /** It matters only where replicas share what they watch. */
-  readonly needsFabric?: boolean;
+  /** It matters only where replicas share what they watch; perhaps only where frames get lost between them. */
+  readonly needsFabric?: "calm" | "lossy";
 }
 
 /** Known-bad variants of grpc-proxy's watches and reads. Whoever builds something that can be wrong in a new way adds one here. */
@@ -101,7 +101,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     caughtBy: "reliable",
     operations: 4_000,
     needsCuts: false,
-    needsFabric: true,
+    needsFabric: "calm",
   },
   "skip the prev check": {
     file: "libs/coalesce/src/fabric/follower.ts",
@@ -110,6 +110,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     caughtBy: "reliable",
     operations: 4_000,
     needsCuts: false,
-    needsFabric: true,
+    needsFabric: "lossy",
   },
 };
