@@ -118,6 +118,7 @@ export class WatchService implements Disposable {
     feedsLost: 0,
     feedsMoved: 0,
     resumes: 0,
+    upstreamCreates: 0,
     eventsIn: 0,
     sharedDeliveries: 0,
   };

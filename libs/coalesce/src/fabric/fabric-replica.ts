@@ -4,8 +4,9 @@ import type { Clock, Timer } from "../ports.ts";
 import type { HubPort } from "../watch/sharing.ts";
 import { CreateBudget, type CreateRate } from "./create-budget.ts";
 import { encodeEnvelope, readEnvelope } from "./envelope.ts";
+import type { FabricContext } from "./fabric-context.ts";
 import { createFabricCounters, type FabricCounters } from "./fabric-counters.ts";
-import { type FabricContext, FeedFabric } from "./feed-fabric.ts";
+import { FeedFabric } from "./feed-fabric.ts";
 import type { Digest, FabricBus } from "./ports.ts";
 import { Roster } from "./roster.ts";
 
@@ -42,10 +43,8 @@ const noEpoch = { id: "", number: 0n };
 /**
  * This process among the others:
  *
- *     FabricReplica         who is there, which history it is, how many watches may be opened at once
+ *     FabricReplica         who is there, how many watches may be opened at once
  *       FeedFabric          the feeds of one identity scope, one for each hub
- *         ScopeWire         its channels; what is not of our history goes no further
- *         InterestTable     who has which feed, and who lives on whose
  *         SharedWatch       a watch that is somebody else's if somebody has it, and ours if not
  *           Follower        lives on frames: whole, in order, repaired
  */

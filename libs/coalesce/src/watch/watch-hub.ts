@@ -53,10 +53,17 @@ export class WatchHub {
     feedsLost: 0,
     feedsMoved: 0,
     resumes: 0,
+    upstreamCreates: 0,
     eventsIn: 0,
     sharedDeliveries: 0,
   };
   readonly #options: WatchHubOptions;
+  readonly #source: WatchSource = {
+    open: (request, sink) => {
+      this.counters.upstreamCreates++;
+      return this.#options.source.open(request, sink);
+    },
+  };
   readonly #probes: ProbeFlight;
   readonly #registry: FeedRegistry;
   readonly #openings = new Openings();
@@ -279,7 +286,7 @@ export class WatchHub {
     const { clock, budget, fetchPrevious } = this.#options;
     const sharing = this.#sharing;
     return {
-      source: sharing ?? this.#options.source,
+      source: sharing ?? this.#source,
       clock,
       budget,
       fetchPrevious,
@@ -426,7 +433,7 @@ export class WatchHub {
   #createPort(): HubPort {
     const { history } = this;
     return {
-      source: this.#options.source,
+      source: this.#source,
       get clusterId() {
         return history.clusterId;
       },
