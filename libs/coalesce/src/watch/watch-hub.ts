@@ -7,13 +7,14 @@ import { Feed } from "./feed.ts";
 import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
-import { History, type HistoryVerdict } from "./history.ts";
+import type { History } from "./history.ts";
 import type { HubCounters, HubEvent } from "./hub-event.ts";
 import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogBudget } from "./log-budget.ts";
 import { Openings } from "./openings.ts";
-import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
+import type { SendProbe } from "./probe-flight.ts";
+import { QuorumJudge } from "./quorum-judge.ts";
 import type { FeedSharing, HubPort } from "./sharing.ts";
 import type { Watcher } from "./watcher.ts";
 
@@ -38,7 +39,7 @@ export interface WatchHubOptions {
   readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
 
-const askAgainMs = 250;
+const smallestKey: KeyRange = { t: "point", key: Uint8Array.of(0) };
 
 /**
  * The feeds of one identity scope: everybody in it sees the same keys, so equal ranges share a feed, and a range inside
@@ -46,7 +47,6 @@ const askAgainMs = 250;
  */
 export class WatchHub {
   readonly clock: Clock;
-  readonly history: History;
   readonly counters: HubCounters = {
     feedsOpened: 0,
     catchUpsOpened: 0,
@@ -64,34 +64,30 @@ export class WatchHub {
       return this.#options.source.open(request, sink);
     },
   };
-  readonly #probes: ProbeFlight;
+  readonly #judge: QuorumJudge;
   readonly #registry: FeedRegistry;
   readonly #openings = new Openings();
   readonly #liveness: Liveness;
   readonly #sharing: FeedSharing | undefined;
   readonly #owner: FeedOwner;
-  #isClosed = false;
-  /** Others have seen that the history known here is gone; how far the new one is nobody has answered yet. */
-  #isOutdated = false;
-  readonly #stopListening: (() => void) | undefined;
   #compactRevision = 0n;
   readonly #progressListeners = new Set<(feed: Feed) => void>();
   readonly #endListeners = new Set<(feed: Feed) => void>();
-  /** Of the last quorum that answered. All zero before the first. */
-  #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
   /** Feeds lost to `etcdserver: no leader`, by member, since a member last took a feed. */
   readonly #leaderless = new Set<string>();
 
   constructor(options: WatchHubOptions) {
     this.#options = options;
     this.clock = options.clock;
-    this.history = new History(options.clock);
-    this.#probes = new ProbeFlight(options.sendProbe);
-    this.#sharing = options.createSharing?.(this.#createPort());
-    this.#stopListening = options.epochs?.onChange(({ t, clusterId, by }) => {
-      const isOurs = t === "replaced" && clusterId === this.history.clusterId && by !== this;
-      if (isOurs) void this.#replaceHistory();
+    this.#judge = new QuorumJudge({
+      clock: options.clock,
+      sendProbe: options.sendProbe,
+      epochs: options.epochs,
+      anyRange: () => this.feeds().next().value?.range ?? smallestKey,
+      onQuorum: (revision) => this.#liveness.noteQuorum(revision),
+      onReplaced: (revision) => this.#onReplaced(revision),
     });
+    this.#sharing = options.createSharing?.(this.#createPort());
     this.#owner = this.#createOwner();
     this.#registry = new FeedRegistry(
       (feedOptions) => this.#createFeed(feedOptions),
@@ -99,6 +95,11 @@ export class WatchHub {
       options.clock,
     );
     this.#liveness = this.#createLiveness();
+  }
+
+  /** Which history it is, and how far. */
+  get history(): History {
+    return this.#judge.history;
   }
 
   /** All feeds, for people and metrics. */
@@ -132,18 +133,13 @@ export class WatchHub {
    * Asks a quorum for the revision of the store, and whether the range may be read.
    * @throws ProbeError
    */
-  async probe(range: KeyRange): Promise<HeaderView> {
-    // Taken late on purpose: a probe that waits for the one in the air is sent after this, never before.
-    const knownBefore = this.history.known;
-    const header = await this.#probes.probe(range);
-    const verdict = this.#judge(header, knownBefore);
-    if (verdict === "foreign") throw new ProbeError(14, "the endpoint belongs to another cluster");
-    return header;
+  probe(range: KeyRange): Promise<HeaderView> {
+    return this.#judge.probe(range);
   }
 
   /** The header of the last quorum that answered: who it was, and in which term. All zero before the first. */
   get lastHeader(): HeaderView {
-    return this.#lastHeader;
+    return this.#judge.lastHeader;
   }
 
   /**
@@ -152,23 +148,7 @@ export class WatchHub {
    * @returns whether it speaks of the history that the feeds have (rule 3)
    */
   noteQuorum(header: HeaderView, knownWhenSent: bigint): boolean {
-    return this.#judge(header, knownWhenSent) === "same";
-  }
-
-  #judge(header: HeaderView, knownBefore: bigint): HistoryVerdict {
-    const verdict = this.history.judge(header, knownBefore);
-    if (verdict === "foreign") return verdict;
-    const { epochs } = this.#options;
-    if (verdict === "replaced") {
-      const isNews = !this.#isOutdated;
-      this.#onReplaced(header.revision);
-      // Else it was somebody else who told us.
-      if (isNews) epochs?.replaced(header, this);
-    }
-    epochs?.saw(header);
-    this.#lastHeader = header;
-    this.#liveness.noteQuorum(header.revision);
-    return verdict;
+    return this.#judge.judge(header, knownWhenSent) === "same";
   }
 
   /** How old the state at a revision may be, in milliseconds: since a quorum last was no further. A minute at most. */
@@ -266,11 +246,10 @@ export class WatchHub {
 
   /** Ends every feed. Watchers are not told. */
   close(): void {
-    this.#isClosed = true;
     this.#liveness.stop();
     for (const feed of [...this.feeds()]) feed.end({ t: "closed" });
     this.#sharing?.close();
-    this.#stopListening?.();
+    this.#judge.close();
   }
 
   #createFeed(options: FeedOptions): Feed {
@@ -403,31 +382,10 @@ export class WatchHub {
   }
 
   #onReplaced(revision: bigint): void {
-    this.#isOutdated = false;
     this.#compactRevision = 0n;
     this.#liveness.forget();
     this.#report({ t: "historyReplaced", revision, epoch: this.history.epoch });
     for (const feed of [...this.feeds()]) feed.end({ t: "replaced", compactRevision: revision });
-  }
-
-  /** Others have seen a replacement that we may never see: the new history can be past what we know (rule 3). */
-  async #replaceHistory(): Promise<void> {
-    if (this.#isOutdated) return; // somebody asks already
-    this.#isOutdated = true;
-    for (;;) {
-      const [first] = this.feeds();
-      try {
-        const header = await this.#probes.probe(first?.range ?? { t: "point", key: Uint8Array.of(0) });
-        if (this.#isClosed || !this.#isOutdated) return;
-        this.history.replaceWith(header);
-        this.#onReplaced(header.revision);
-        return;
-      } catch {
-        // Nobody says how far the new history is: watches cannot be told where to go on, and hear nothing until then.
-        await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
-        if (this.#isClosed || !this.#isOutdated) return;
-      }
-    }
   }
 
   #createPort(): HubPort {
