@@ -1,7 +1,7 @@
+import { dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
 import { fabricOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
-  boolOption,
   type Command,
   commonOptions,
   durationOption,
@@ -40,10 +40,6 @@ type DiscoveryOptions = {
   readonly dnsRateLimit: OptionSpec<"uint">;
   readonly cluster: OptionSpec<"string">;
   readonly endpoints: OptionSpec<"strings">;
-  readonly discoverySrv: OptionSpec<"string">;
-  readonly discoverySrvName: OptionSpec<"string">;
-  readonly insecureDiscovery: OptionSpec<"bool">;
-  readonly dnsServers: OptionSpec<"strings">;
   readonly endpointsAutoSyncInterval: OptionSpec<"duration">;
   readonly cacert: OptionSpec<"string">;
   readonly cert: OptionSpec<"string">;
@@ -54,7 +50,9 @@ type DiscoveryOptions = {
   readonly resolverPrefix: OptionSpec<"string">;
   readonly resolverTtl: OptionSpec<"int">;
   readonly registerTiers: OptionSpec<"strings">;
-} & typeof fabricOptions &
+} & typeof srvOptions &
+  typeof dnsServersOption &
+  typeof fabricOptions &
   typeof identityOptions &
   typeof commonOptions;
 
@@ -111,30 +109,8 @@ const options: DiscoveryOptions = {
     doc: "comma separated etcd cluster endpoints",
     ...edge,
   }),
-  discoverySrv: stringOption({
-    flag: "discovery-srv",
-    default: "",
-    doc: "domain name to query for SRV records describing cluster endpoints",
-    ...edge,
-  }),
-  discoverySrvName: stringOption({
-    flag: "discovery-srv-name",
-    default: "",
-    doc: "service name to query when using DNS discovery",
-    ...edge,
-  }),
-  insecureDiscovery: boolOption({
-    flag: "insecure-discovery",
-    default: false,
-    doc: "accept insecure SRV records describing cluster endpoints",
-    ...edge,
-  }),
-  dnsServers: stringsOption({
-    flag: "dns-servers",
-    default: [],
-    doc: "comma separated DNS servers to ask for SRV records instead of the system's",
-    ...edge,
-  }),
+  ...srvOptions,
+  ...dnsServersOption,
   endpointsAutoSyncInterval: durationOption({
     flag: "endpoints-auto-sync-interval",
     default: 30_000,

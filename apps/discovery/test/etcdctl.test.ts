@@ -4,29 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { findEtcdBinaries } from "@etcd-edge/testkit";
+import { findEtcdBinaries, findOwnNetwork } from "@etcd-edge/testkit";
 import { describe, expect, it } from "vitest";
 
 const execute = promisify(execFile);
 const binaries = await findEtcdBinaries();
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-
-/** A shell in network and mount namespaces of its own: with nobody else's port 53 and its own resolv.conf. */
-async function namespaceCommand(): Promise<readonly string[]> {
-  const inside = ["unshare", "--net", "--mount"];
-  const ways = [[...inside, "--map-root-user"], inside, ["sudo", "-n", "--preserve-env", ...inside]];
-  for (const way of ways) {
-    const [program = "", ...args] = way;
-    const works = await execute(program, [...args, "true"]).then(
-      () => true,
-      () => false,
-    );
-    if (works) return way;
-  }
-  throw new Error(
-    "this test needs namespaces: run it as root, or allow unprivileged ones (unshare --map-root-user)",
-  );
-}
 
 // etcd, discovery on port 53, and then etcdctl, which knows nothing but the domain. Everything ends with the shell.
 const script = `
@@ -55,7 +38,7 @@ if "$ETCDCTL" --discovery-srv=nowhere.etcd.test get foo 2>&1; then exit 1; fi
 
 describe.each(binaries)("etcdctl $version with --discovery-srv and nothing else", ({ etcd, etcdctl }) => {
   it("finds etcd through our DNS, by domain and by cluster name, and says what it says for no such domain", async () => {
-    const [program = "", ...args] = await namespaceCommand();
+    const [program, ...args] = await findOwnNetwork();
     const folder = await mkdtemp(join(tmpdir(), "etcd-edge-etcdctl-"));
     await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
     await writeFile(join(folder, "resolv.conf"), "nameserver 127.0.0.1\n");

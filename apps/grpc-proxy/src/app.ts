@@ -6,6 +6,7 @@ import {
   createConfiguredSource,
   type Endpoint,
   endpointAddress,
+  followMembers,
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
@@ -80,7 +81,6 @@ import { logPayloads } from "./relay/payload-log.ts";
 import { createRelay } from "./relay/relay.ts";
 import { logServerEvent } from "./server-log.ts";
 import { toChannelOptions, toServerOptions } from "./transport-options.ts";
-import { followMembers } from "./upstream/member-sync.ts";
 import { checkConfig } from "./validate-config.ts";
 
 /** A running proxy. */
@@ -126,7 +126,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
     intervalMs > 0
-      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, token: serviceToken, logger }))
+      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
       : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
   const createBalancer = (): ChannelBalancer =>

@@ -1,3 +1,4 @@
+import { autoSyncOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -32,30 +33,9 @@ export const options = {
     doc: "comma separated etcd cluster endpoints",
     since: "3.4",
   }),
-  endpointsAutoSyncInterval: durationOption({
-    flag: "endpoints-auto-sync-interval",
-    default: 0,
-    doc: "etcd endpoints auto sync interval (disabled by default)",
-    since: "3.5",
-  }),
-  discoverySrv: stringOption({
-    flag: "discovery-srv",
-    default: "",
-    doc: "domain name to query for SRV records describing cluster endpoints",
-    since: "3.4",
-  }),
-  discoverySrvName: stringOption({
-    flag: "discovery-srv-name",
-    default: "",
-    doc: "service name to query when using DNS discovery",
-    since: "3.4",
-  }),
-  insecureDiscovery: boolOption({
-    flag: "insecure-discovery",
-    default: false,
-    doc: "accept insecure SRV records",
-    since: "3.4",
-  }),
+  ...autoSyncOption,
+  ...srvOptions,
+  ...dnsServersOption,
   dialKeepaliveTime: durationOption({
     flag: "dial-keepalive-time",
     default: 0,
@@ -229,12 +209,6 @@ export const options = {
     default: false,
     doc: "logging all grpc requests and responses",
     since: "3.6",
-  }),
-  dnsServers: stringsOption({
-    flag: "dns-servers",
-    default: [],
-    doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
-    since: "edge",
   }),
   ...identityOptions,
   authJwtKey: stringOption({

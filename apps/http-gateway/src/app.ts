@@ -5,6 +5,7 @@ import {
   createConfiguredSource,
   type Endpoint,
   endpointAddress,
+  followMembers,
   isTlsEndpoint,
   isUnixEndpoint,
   parseEndpoints,
@@ -27,7 +28,7 @@ import {
   startAdminServer,
   systemClock,
 } from "@etcd-edge/runtime";
-import { Channel, createCounters } from "@etcd-edge/transport";
+import { Channel, createCounters, writeDue } from "@etcd-edge/transport";
 import {
   createExplainFabric,
   createExplainWatch,
@@ -41,6 +42,7 @@ import {
   WatchService,
 } from "@etcd-edge/watching";
 import type { DoorOptions } from "./door/http-door.ts";
+import { RequestMemo } from "./door/request-memo.ts";
 import { createCorsPolicy } from "./front/cors.ts";
 import { createHostWhitelist } from "./front/host-whitelist.ts";
 import { createFindClient } from "./limits/client-key.ts";
@@ -50,7 +52,7 @@ import { type Config, options } from "./options.ts";
 import { createPages } from "./pages/pages.ts";
 import { versionBody } from "./pages/version.ts";
 import { detectProfile } from "./profile/detect-profile.ts";
-import { type JsonProfile, profileV1, profileV2 } from "./profile/json-profile.ts";
+import { profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
@@ -60,6 +62,7 @@ import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
 import { createSharedReads } from "./upstream/shared-reads.ts";
+import { createTurnEnd, landAtTurnEnd } from "./upstream/turn-end.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
 import { createWebSocketDoor } from "./websocket/websocket-door.ts";
 
@@ -104,7 +107,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const readiness = createReadiness();
   const counters = createCounters();
   exposeTransportCounters(metrics, counters);
-  const source = undo.use(
+  const seeds = undo.use(
     await createConfiguredSource({
       ...config,
       endpoints: isListUsed ? given.endpoints : [],
@@ -113,6 +116,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       logger,
     }),
   );
+  const serviceToken = serviceUser && new ServiceToken(serviceUser);
+  const intervalMs = config.endpointsAutoSyncInterval;
+  const source =
+    intervalMs > 0
+      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
+      : seeds;
   const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
@@ -131,11 +140,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
     });
   const balancer = undo.use(createBalancer());
   const direct = createBalancedUpstream(balancer);
+  const turnEnd = createTurnEnd(writeDue);
   const readHub = new ReadHub({
-    members: createReadMembers(balancer),
+    members: landAtTurnEnd(createReadMembers(balancer), turnEnd),
     clock: systemClock,
-    // Before the immediates that write: what one chunk of bytes brought leaves together.
-    defer: (callback) => process.nextTick(callback),
+    defer: turnEnd,
   });
   exposeReads(metrics, readHub.counts);
   const upstream = config.shareReads
@@ -154,11 +163,11 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
 
   // Our own identity never shares a connection with clients (rule 8).
   const service =
-    serviceUser &&
+    serviceToken &&
     undo.use(
       new ServiceIdentity({
         balancer: undo.use(createBalancer()),
-        token: new ServiceToken(serviceUser),
+        token: serviceToken,
         clock: systemClock,
         onAuthChanged: () => watches.forgetPermissions(),
       }),
@@ -199,6 +208,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    requestMemo: new RequestMemo(),
     limits: createClientLimits({
       findClient,
       createRateLimiter: limitStore.createRateLimiter,
@@ -310,9 +320,9 @@ function toOrigins(endpoints: readonly Endpoint[], tls: ClientTls | undefined): 
     });
 }
 
-function chooseProfile(name: string, detected: DetectedProfile): () => Promise<JsonProfile> {
-  if (name === "v1") return () => Promise.resolve(profileV1);
-  if (name === "v2") return () => Promise.resolve(profileV2);
+function chooseProfile(name: string, detected: DetectedProfile): DoorOptions["profile"] {
+  if (name === "v1") return () => profileV1;
+  if (name === "v2") return () => profileV2;
   return () => detected.current();
 }
 

@@ -1,3 +1,4 @@
+import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
 import { presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
@@ -15,13 +16,13 @@ import {
 import { feedSharingOptions, watchOptions } from "@etcd-edge/watching";
 import { limitOptions, positive } from "./limits/limit-options.ts";
 import { limitStoreOptions } from "./limits/limit-store.ts";
-import { sourceOptions } from "./upstream/source-options.ts";
 
 const profiles: readonly string[] = ["auto", "v1", "v2"];
 
 /** The flags of `http-gateway start`. Where etcd has the same flag on its server, name and default are etcd's. */
 export const options: {
   readonly listenAddr: OptionSpec<"string">;
+  readonly endpoints: OptionSpec<"strings">;
   readonly jsonProfile: OptionSpec<"string">;
   readonly cors: OptionSpec<"strings">;
   readonly hostWhitelist: OptionSpec<"strings">;
@@ -36,7 +37,10 @@ export const options: {
   readonly trustedCaFile: OptionSpec<"string">;
   readonly clientCrlFile: OptionSpec<"string">;
 } & typeof commonOptions &
-  typeof sourceOptions &
+  typeof autoSyncOption &
+  typeof srvOptions &
+  typeof dnsServersOption &
+  typeof discoveryUrlOption &
   typeof limitOptions &
   typeof limitStoreOptions &
   typeof watchOptions &
@@ -45,7 +49,16 @@ export const options: {
   typeof presenceOptions &
   typeof upstreamTlsOptions = {
   ...commonOptions,
-  ...sourceOptions,
+  endpoints: stringsOption({
+    flag: "endpoints",
+    default: ["127.0.0.1:2379"],
+    doc: "comma separated etcd cluster endpoints; etcd itself, or a grpc-proxy or tcp-gateway in front of it",
+    since: "edge",
+  }),
+  ...autoSyncOption,
+  ...srvOptions,
+  ...dnsServersOption,
+  ...discoveryUrlOption,
   ...limitOptions,
   ...limitStoreOptions,
   listenAddr: stringOption({

@@ -1,4 +1,5 @@
 import { Agent } from "node:http";
+import { type Logger, silentLogger } from "@etcd-edge/runtime";
 import { findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
 import { expect, it } from "vitest";
 import { exchange } from "./support/http-exchange.ts";
@@ -25,6 +26,25 @@ it("answers every read while one of three members is killed and comes back", asy
   for (let i = 0; i < 30; i++) statuses.push(await range(gateway.url));
   // An answer that was under way from the killed member may be lost; nothing was, one after the other.
   expect(statuses.filter((status) => status !== 200)).toEqual([]);
+});
+
+it("--endpoints-auto-sync-interval: is told of one member, follows the list to all, and lives when that one dies", async () => {
+  if (newest === undefined) throw new Error("no etcd is installed");
+  await using cluster = await startEtcdCluster({ binary: newest, members: 3 });
+  const [given] = cluster.members;
+  const followed = Promise.withResolvers<void>();
+  const logger: Logger = {
+    ...silentLogger,
+    info: (msg, { endpoints } = {}) => {
+      if (msg !== "endpoints changed by the member list" || !Array.isArray(endpoints)) return;
+      if (endpoints.length === cluster.members.length) followed.resolve();
+    },
+  };
+  const flags = ["--endpoints-auto-sync-interval=100ms"];
+  await using gateway = await startGateway([given?.clientAddress ?? ""], flags, logger);
+  await followed.promise;
+  await given?.kill();
+  await expect.poll(() => range(gateway.url), { timeout: 30_000 }).toBe(200);
 });
 
 it("keeps its connection under load, where etcd pings once per round trip to measure bandwidth", async () => {

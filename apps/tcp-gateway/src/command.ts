@@ -1,3 +1,4 @@
+import { discoveryUrlOption, dnsServersOption } from "@etcd-edge/endpoints";
 import { fabricOptions, fabricSourceOptions, presenceOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
@@ -35,8 +36,6 @@ type GatewayOptions = {
   readonly trustedCaFile: OptionSpec<"string">;
   readonly retryDelay: OptionSpec<"duration">;
   readonly dialTimeout: OptionSpec<"duration">;
-  readonly discoveryUrl: OptionSpec<"strings">;
-  readonly dnsServers: OptionSpec<"strings">;
   readonly healthCheck: OptionSpec<"string">;
   readonly healthCheckInterval: OptionSpec<"duration">;
   readonly healthCheckTimeout: OptionSpec<"duration">;
@@ -49,7 +48,9 @@ type GatewayOptions = {
   readonly acceptProxyProtocol: OptionSpec<"bool">;
   readonly sendProxyProtocol: OptionSpec<"string">;
   readonly reusePort: OptionSpec<"bool">;
-} & typeof fabricOptions &
+} & typeof discoveryUrlOption &
+  typeof dnsServersOption &
+  typeof fabricOptions &
   typeof presenceOptions &
   typeof fabricSourceOptions &
   typeof commonOptions;
@@ -105,27 +106,11 @@ const options: GatewayOptions = {
     since: "edge",
     check: positive("dial-timeout"),
   }),
-  discoveryUrl: stringsOption({
-    flag: "discovery-url",
-    default: [],
-    doc: "comma separated URLs of etcd-edge discovery to follow the endpoints of, instead of SRV records",
-    since: "edge",
-    check: (value) => {
-      const wrong = value.find((url) => !/^https?:\/\/[^/]/.test(url) || !URL.canParse(url));
-      return wrong === undefined
-        ? undefined
-        : `invalid argument ${JSON.stringify(wrong)} for "--discovery-url" flag: must be an http or https URL`;
-    },
-  }),
+  ...discoveryUrlOption,
+  ...dnsServersOption,
   ...presenceOptions,
   ...fabricSourceOptions,
   ...fabricOptions,
-  dnsServers: stringsOption({
-    flag: "dns-servers",
-    default: [],
-    doc: "comma separated DNS servers to ask for SRV records instead of the system's",
-    since: "edge",
-  }),
   healthCheck: stringOption({
     flag: "health-check",
     default: "auto",

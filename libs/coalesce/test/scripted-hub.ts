@@ -113,6 +113,8 @@ export class ScriptedHub {
   /** Answers probes; the default says `revision` at once. */
   probe: SendProbe = (): Promise<HeaderView> => Promise.resolve(header(this.revision));
   probes: (readonly KeyRange[])[] = [];
+  /** Who a member is and how far, as it tells everybody. */
+  who = (): Promise<HeaderView> => Promise.resolve(header(this.revision));
   readonly previous: Map<string, string> = new Map();
   memberRevision = 0n;
 
@@ -145,7 +147,7 @@ export class ScriptedHub {
         const value = this.previous.get(`${String.fromCharCode(...key)}@${revision}`);
         return Promise.resolve(value === undefined ? undefined : bytes(value));
       },
-      readHeader: () => Promise.resolve(header(this.revision)),
+      readHeader: () => this.who(),
       memberRevision: () => Promise.resolve(this.memberRevision),
     });
   }

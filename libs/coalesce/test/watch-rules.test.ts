@@ -654,4 +654,18 @@ describe("rule 32: another cluster at the addresses", () => {
     expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 12");
     expect([world.hub.history.clusterId, world.hub.history.known]).toEqual([8n, 12n]);
   });
+
+  it("is told of also where a token of the one before gets no answer from it", async () => {
+    const world = new ScriptedHub();
+    const client = await watching(world);
+    world.last.say(["k@150"]);
+    world.probe = () => new Promise(() => {}); // etcd waits until it is as far as the token says
+    world.hub.repin();
+    await world.clock.advance(1_000);
+    expect(client.control.some((line) => line.startsWith("canceled"))).toBe(false);
+    world.who = () => Promise.resolve(other);
+    await world.clock.advance(1_000);
+    expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 12");
+    expect([world.hub.history.clusterId, world.hub.history.known]).toEqual([8n, 12n]);
+  });
 });

@@ -30,6 +30,7 @@ export {
   uniqueEndpoints,
 } from "./endpoint-set.ts";
 export { createEtcdProbe } from "./etcd/etcd-probe.ts";
+export { type CallsAsUser, type FollowMembersOptions, followMembers } from "./etcd/follow-members.ts";
 export { createMemberSource, type MemberSource, type MemberSourceOptions } from "./etcd/member-source.ts";
 export { createAutoProbe } from "./health/auto-probe.ts";
 export type { TlsMaterial } from "./health/connect.ts";
@@ -52,6 +53,12 @@ export {
 } from "./sources/configured-source.ts";
 export { createPreferredSource } from "./sources/preferred-source.ts";
 export type { RefreshingSource, RefreshOutcome } from "./sources/refreshing-source.ts";
+export {
+  autoSyncOption,
+  discoveryUrlOption,
+  dnsServersOption,
+  srvOptions,
+} from "./sources/source-options.ts";
 export { createSrvSource, type SrvEvent, type SrvSourceOptions } from "./sources/srv-source.ts";
 export { createStaticSource } from "./sources/static-source.ts";
 export { type ValidatedEndpoints, validateEndpoints } from "./validate-endpoints.ts";

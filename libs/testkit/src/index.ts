@@ -20,6 +20,7 @@ export type { FuzzTarget, Signature } from "./fuzz/fuzz-target.ts";
 export { randomBytes } from "./fuzz/mutate.ts";
 export { type RunningProgram, startProgram } from "./process/child-process.ts";
 export { findFreePorts, isFree } from "./process/free-ports.ts";
+export { findOwnNetwork } from "./process/own-network.ts";
 export { type RunningRedis, startRedis } from "./process/redis-server.ts";
 export { Random } from "./random.ts";
 export { type FaultRelay, startFaultRelay } from "./relay/fault-relay.ts";

@@ -14,6 +14,7 @@ export { ErrorCode } from "./http2/constants.ts";
 export type { FloodLimit } from "./http2/flood-guard.ts";
 export type { KeepaliveOptions } from "./http2/keepalive.ts";
 export { type ConnectionLimits, channelLimits, serverLimits } from "./http2/limits.ts";
+export { writeDue } from "./http2/socket-writer.ts";
 export type { FanOut } from "./server/fan-out.ts";
 export type { PingPolicyOptions } from "./server/ping-policy.ts";
 export { Server, type ServerEvent, type ServerOptions } from "./server/server.ts";

@@ -17,7 +17,7 @@ import {
   toBinary,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
-import { CallError, isSafeToResend, type RawMetadata } from "@etcd-edge/transport";
+import { CallError, isSafeToResend, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
 import type { FindMessageTransform } from "./message-transform.ts";
 import { scopeMetadata } from "./scope-metadata.ts";
 
@@ -99,15 +99,16 @@ export class QuorumReads {
   }
 
   /**
-   * Who answers, and at which revision, for clients that may read nothing: etcd says so in its answer to a watch that it
-   * refuses, and newer releases nowhere else.
+   * Who answers, and at which revision, for clients that may read nothing: etcd says so in its answer to a watch, also to one
+   * that it refuses, and newer releases nowhere else. No credential is shown: one that this etcd does not know yet would have
+   * to wait.
    */
   async header(): Promise<HeaderView> {
     const upstream = this.#balancer.pick();
     if (upstream === undefined) throw new ProbeError(14, "no etcd endpoint is available");
     const { promise, resolve, reject } = Promise.withResolvers<HeaderView>();
     const options = { deadlineAt: performance.now() + probeTimeoutMs };
-    const call = upstream.streams.open(watchPath, this.#metadata(), options, {
+    const call = upstream.streams.open(watchPath, NO_METADATA, options, {
       onMessage: (payload) => resolve(readResponseHeader(payload)),
       onEnd: ({ code, message }) => reject(new ProbeError(code, message)),
     });

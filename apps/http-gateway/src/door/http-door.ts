@@ -3,15 +3,18 @@ import { create, type Message, type Rpc, WatchRequestSchema } from "@etcd-edge/p
 import type { Clock } from "@etcd-edge/runtime";
 import { readEventQuery } from "../events/event-query.ts";
 import { serveEvents, wantsEvents } from "../events/serve-events.ts";
-import { readCallStyle, wantsProblems } from "../http/call-style.ts";
+import { BodyTooLargeError } from "../http/body-values.ts";
+import { type CallStyle, readCallStyle } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
+import { ClientPresence } from "../http/client-presence.ts";
 import { connectionOf } from "../http/connection-of.ts";
 import { methodNotAllowed, notFound, type RoutingError } from "../http/error-body.ts";
 import { isUnforeseen, toFailure } from "../http/failure.ts";
+import { readFirstValue } from "../http/first-value.ts";
 import { HttpReply } from "../http/http-reply.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
 import { startAnswer } from "../http/start-answer.ts";
-import { BodyTooLargeError, ValueReader } from "../http/value-reader.ts";
+import { ValueReader } from "../http/value-reader.ts";
 import type { JsonLimits } from "../json/json-scanner.ts";
 import type { ClientLimits } from "../limits/client-limits.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
@@ -19,7 +22,13 @@ import type { PageSizes } from "../range/page-sizes.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { OpenWatch } from "../watch/watch-host.ts";
 import { hasGetForm, readQueryRequest } from "./get-forms.ts";
-import { createJsonRequests, createQueryRequests, type RequestSource } from "./request-source.ts";
+import type { RequestMemo } from "./request-memo.ts";
+import {
+  createJsonRequests,
+  createQueryRequests,
+  createSingleRequest,
+  type RequestSource,
+} from "./request-source.ts";
 import { findRoute } from "./routes.ts";
 import { isWatch, serveCall } from "./serve-call.ts";
 import { withTimeLimit } from "./time-limit.ts";
@@ -30,12 +39,13 @@ export interface DoorOptions {
   readonly openWatch: OpenWatch;
   readonly clock: Clock;
   readonly pageSizes: PageSizes;
+  readonly requestMemo: RequestMemo;
   readonly limits: ClientLimits;
   readonly jsonLimits: JsonLimits;
   /** Time between two signs of life on streams that have no form in etcd, in milliseconds, where the client has no wish. */
   readonly heartbeatMs: number;
   /** The profile to speak now. */
-  readonly profile: () => Promise<JsonProfile>;
+  readonly profile: () => JsonProfile | Promise<JsonProfile>;
   /** Longest JSON value of a body, in bytes. */
   readonly maxBodyBytes: number;
   /** How long the first value of a body may take to come, in milliseconds. */
@@ -66,7 +76,8 @@ export async function serveHttp(
   target: RequestTarget,
 ): Promise<void> {
   const rpc = findRoute(target.path);
-  const profile = await door.profile();
+  const known = door.profile();
+  const profile = known instanceof Promise ? await known : known;
   const method = methodOf(request);
   const isEvents = rpc !== undefined && isWatch(rpc) && wantsEvents(request);
   const form = rpc === undefined ? undefined : formOf(rpc, method, target.search);
@@ -78,16 +89,16 @@ export async function serveHttp(
   const isRead = form === "query" && rpc.kind === "unary";
   const baseHeaders = isRead ? [...target.baseHeaders, ...uncached] : target.baseHeaders;
   const reply = new HttpReply({
+    request,
     response,
     profile,
     baseHeaders,
-    wantsTrailers: /\btrailers\b/i.test(String(request.headers["te"] ?? "")),
-    problems: wantsProblems(request.headers),
     writeTimeoutMs: door.writeTimeoutMs,
   });
   let release: (() => void) | undefined;
   try {
-    await door.limits.admit(request);
+    const admission = door.limits.admit(request);
+    if (admission !== undefined) await admission;
     if (rpc.kind !== "unary") release = door.limits.openStream(request);
     if (isEvents) await serveEvents(door, { request, response, search: target.search, baseHeaders });
     else await serveDoorCall({ door, request, response, rpc, profile, reply, search: target.search, form });
@@ -131,29 +142,12 @@ async function serveDoorCall(call: {
   });
   const isQuery = call.form === "query";
   if (!isQuery) refuseLongBody(rpc, request, door.maxBodyBytes);
-  const gone = new AbortController();
-  const chunks = new ChunkQueue(request);
-  let isOver = false;
-  response.on("close", () => {
-    // The response itself cannot be asked: of HTTP/2 it says that it was finished in any case.
-    if (isOver) return;
-    chunks.abandon();
-    gone.abort();
-  });
-  let requests: RequestSource;
-  if (isQuery) {
-    requests = createQueryRequests(rpc, profile, readQuery(rpc, search));
-  } else {
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => chunks.finish());
-    request.on("error", () => chunks.abandon());
-    const values = new ValueReader(chunks, door.maxBodyBytes, door.jsonLimits);
-    requests = withTimeLimit(createJsonRequests(rpc, values, { profile, style }), {
-      clock: door.clock,
-      timeoutMs: door.bodyTimeoutMs,
-      giveUp: (error) => chunks.fail(error),
-    });
-  }
+  const presence = new ClientPresence();
+  // Of HTTP/2 a response cannot be asked whether it was finished: nobody listens any more where it was.
+  response.on("close", () => presence.leave());
+  const requests = isQuery
+    ? createQueryRequests(rpc, profile, readQuery(rpc, search))
+    : readRequests(call, presence, style);
   await serveCall({
     door,
     rpc,
@@ -164,9 +158,41 @@ async function serveDoorCall(call: {
     style: isQuery ? { ...style, heartbeatMs: style.heartbeatMs ?? door.heartbeatMs } : style,
     reply: call.reply,
     connection: connectionOf(request),
-    signal: gone.signal,
+    presence,
   });
-  isOver = true;
+}
+
+/** The requests in a body. One that may hold several is read as the call goes on, and no faster. */
+function readRequests(
+  {
+    door,
+    request,
+    rpc,
+    profile,
+  }: { door: DoorOptions; request: IncomingMessage; rpc: Rpc; profile: JsonProfile },
+  presence: ClientPresence,
+  style: CallStyle,
+): RequestSource {
+  const { clock, bodyTimeoutMs: timeoutMs, maxBodyBytes, jsonLimits } = door;
+  if (rpc.kind !== "bidi") {
+    const limit = { presence, clock, timeoutMs, maxValueBytes: maxBodyBytes, limits: jsonLimits };
+    return createSingleRequest(
+      () => readFirstValue(request, limit),
+      { rpc, profile, style },
+      door.requestMemo,
+    );
+  }
+  const chunks = new ChunkQueue(request);
+  presence.onGone(() => chunks.abandon());
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => chunks.finish());
+  request.on("error", () => chunks.abandon());
+  const values = new ValueReader(chunks, maxBodyBytes, jsonLimits);
+  return withTimeLimit(createJsonRequests(rpc, values, { profile, style }), {
+    clock,
+    timeoutMs,
+    giveUp: (error) => chunks.fail(error),
+  });
 }
 
 function readQuery(rpc: Rpc, search: string): readonly Message[] {

@@ -1,9 +1,11 @@
 import { create, type Message, type Rpc, toBinary } from "@etcd-edge/proto";
 import type { CallStyle } from "../http/call-style.ts";
 import type { ValueReader } from "../http/value-reader.ts";
+import type { JsonDocument } from "../json/json-node.ts";
 import { decodeInput, type JsonProfile } from "../profile/json-profile.ts";
 import { UpstreamError } from "../upstream/upstream.ts";
 import { refuse } from "./refusals.ts";
+import type { RequestMemo } from "./request-memo.ts";
 
 /** A request as both sides of the door need it. */
 export interface Request {
@@ -31,6 +33,24 @@ export function createJsonRequests(
       const document = await values.next();
       if (document === undefined) return undefined;
       return toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes));
+    },
+  };
+}
+
+/** Of a body that is one value: what stands behind it is never looked at. @param read the value; called once */
+export function createSingleRequest(
+  read: () => Promise<JsonDocument | undefined>,
+  meant: { readonly rpc: Rpc; readonly profile: JsonProfile; readonly style: CallStyle },
+  memo: RequestMemo,
+): RequestSource {
+  const { rpc, profile, style } = meant;
+  return {
+    next: async () => {
+      const document = await read();
+      if (document === undefined) return undefined;
+      return memo.read(meant, document, () =>
+        toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes)),
+      );
     },
   };
 }

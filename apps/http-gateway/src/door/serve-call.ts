@@ -7,10 +7,12 @@ import {
   WatchRequestSchema,
 } from "@etcd-edge/proto";
 import type { CallStyle } from "../http/call-style.ts";
+import type { ClientPresence } from "../http/client-presence.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import { goingAway } from "../http/going-away.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
+import type { JsonStyle } from "../json/json-style.ts";
 import { transcode } from "../json/transcode.ts";
 import { frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
 import { RangePages } from "../range/range-pages.ts";
@@ -33,8 +35,7 @@ export interface DoorCall {
   readonly reply: Reply;
   /** Lives as long as the client's connection. */
   readonly connection: object;
-  /** Aborts when the client has gone. */
-  readonly signal: AbortSignal;
+  readonly presence: ClientPresence;
 }
 
 /** Runs a call to its end and answers it, unless its client has gone. Never throws. */
@@ -82,9 +83,20 @@ async function serveUnary(call: DoorCall): Promise<void> {
     );
   }
   const answer = await call.door.upstream.unary(toUpstreamCall(call), bytes);
-  const { output } = call.rpc;
-  const text = transcode(output, answer.message, unaryStyle(call.profile, call.style.bytes));
+  const text = answerText(call.rpc, answer.message, unaryStyle(call.profile, call.style.bytes));
   call.reply.unary(text, answer.headers);
+}
+
+/** The JSON that was made last: those whose reads were one get it one after the other, of the very same bytes. */
+let lastText:
+  | { readonly rpc: Rpc; readonly bytes: Uint8Array; readonly style: JsonStyle; readonly text: string }
+  | undefined;
+
+function answerText(rpc: Rpc, bytes: Uint8Array, style: JsonStyle): string {
+  if (lastText?.bytes === bytes && lastText.style === style && lastText.rpc === rpc) return lastText.text;
+  const text = transcode(rpc.output, bytes, style);
+  lastText = { rpc, bytes, style, text };
+  return text;
 }
 
 async function serveServerStream(call: DoorCall): Promise<void> {
@@ -190,7 +202,7 @@ async function relayFrames(call: DoorCall, stream: UpstreamStream): Promise<void
 
 function toUpstreamCall(call: DoorCall): UpstreamCall {
   const { metadata, timeoutMs } = call.headers;
-  return { rpc: call.rpc, metadata, timeoutMs, signal: call.signal };
+  return { rpc: call.rpc, metadata, timeoutMs, presence: call.presence };
 }
 
 /** Calls one after the other that have the time of one. */
@@ -202,7 +214,7 @@ function toUpstreamCalls(call: DoorCall): () => UpstreamCall {
 }
 
 function fail(call: DoorCall, error: unknown, shape: "unary" | "stream"): void {
-  if (call.signal.aborted) return;
+  if (call.presence.isGone) return;
   if (isUnforeseen(error)) call.door.report(error);
   call.reply.fail(toFailure(error), shape);
 }

@@ -1,6 +1,5 @@
-import { GrpcStatus } from "@etcd-edge/proto";
-import { type Clock, formatGoDuration } from "@etcd-edge/runtime";
-import { UpstreamError } from "../upstream/upstream.ts";
+import type { Clock } from "@etcd-edge/runtime";
+import { bodyTooSlow } from "../http/body-too-slow.ts";
 import type { RequestSource } from "./request-source.ts";
 
 /**
@@ -22,7 +21,7 @@ export function withTimeLimit(
     next: async () => {
       if (!isFirst) return await source.next();
       isFirst = false;
-      const timer = clock.setTimer(timeoutMs, () => giveUp(tooSlow(timeoutMs)));
+      const timer = clock.setTimer(timeoutMs, () => giveUp(bodyTooSlow(timeoutMs)));
       try {
         return await source.next();
       } finally {
@@ -30,14 +29,4 @@ export function withTimeLimit(
       }
     },
   };
-}
-
-function tooSlow(timeoutMs: number): UpstreamError {
-  const message = `the request body did not come within ${formatGoDuration(timeoutMs)}`;
-  return new UpstreamError({
-    status: GrpcStatus.DEADLINE_EXCEEDED,
-    message,
-    origin: "local",
-    httpStatus: 408,
-  });
 }

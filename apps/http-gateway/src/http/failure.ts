@@ -1,7 +1,7 @@
 import { GrpcStatus } from "@etcd-edge/proto";
 import { JsonInputError } from "../json/json-input-error.ts";
 import { type RequestPlace, UpstreamError } from "../upstream/upstream.ts";
-import { BodyTooLargeError } from "./value-reader.ts";
+import { BodyTooLargeError } from "./body-values.ts";
 
 /** Why a call is not answered, as the peer is told. */
 export interface Failure {

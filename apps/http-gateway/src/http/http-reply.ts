@@ -1,9 +1,10 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { GrpcStatus } from "@etcd-edge/proto";
 import type { Reply } from "../door/reply.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import type { Metadata } from "../upstream/upstream.ts";
+import { wantsProblems } from "./call-style.ts";
 import { drained } from "./drained.ts";
 import { failedCallBody, streamErrorBody } from "./error-body.ts";
 import type { Failure } from "./failure.ts";
@@ -12,14 +13,11 @@ import { problemBody, problemType } from "./problem.ts";
 import { startAnswer } from "./start-answer.ts";
 
 export interface HttpReplyOptions {
+  readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly profile: JsonProfile;
   /** Headers that every answer of this request carries: name, value, name, value. */
   readonly baseHeaders: readonly string[];
-  /** Whether the request has `TE: trailers`. */
-  readonly wantsTrailers: boolean;
-  /** See CallStyle. */
-  readonly problems: boolean;
   /** Of HTTP/2 a stream that takes nothing of its answer for this long is cut, in milliseconds. */
   readonly writeTimeoutMs: number;
 }
@@ -121,7 +119,7 @@ export class HttpReply implements Reply {
       return;
     }
     const status = failure.httpStatus ?? httpStatusOf(profile, failure.status);
-    const { problems } = this.#options;
+    const problems = wantsProblems(this.#options.request.headers);
     const body = problems ? problemBody(failure, status) : failedCallBody(profile, failure, shape);
     const headers = [...baseHeaders, "Content-Type", problems ? problemType : "application/json"];
     if (profile.generation === "v2" && failure.status === GrpcStatus.UNAUTHENTICATED) {
@@ -152,7 +150,8 @@ export class HttpReply implements Reply {
   }
 
   #sendsTrailers(): boolean {
-    return this.#options.wantsTrailers || this.#options.profile.errorShape === "error-message-code";
+    const { te = "" } = this.#options.request.headers;
+    return /\btrailers\b/i.test(String(te)) || this.#options.profile.errorShape === "error-message-code";
   }
 }
 

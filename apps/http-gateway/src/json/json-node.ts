@@ -25,11 +25,18 @@ export interface JsonDocument {
 }
 
 /**
- * Builds the tree of one value. The bytes are exactly one value that a JsonScanner has accepted; with anything else
- * the result is undefined, but the call ends.
+ * The document in some bytes; its tree is built when it is first looked at. The bytes are exactly one value that a JsonScanner has
+ * accepted; with anything else the result is undefined, but the call ends.
  */
 export function parseJson(bytes: Buffer): JsonDocument {
-  return { bytes, root: new Parser(bytes).value() };
+  let root: JsonNode | undefined;
+  return {
+    bytes,
+    get root() {
+      root ??= new Parser(bytes).value();
+      return root;
+    },
+  };
 }
 
 /** The text of a node as it stands in the document, quotes included. */
@@ -41,9 +48,9 @@ export function rawText(bytes: Buffer, node: { readonly at: number; readonly end
 export function stringContent(bytes: Buffer, node: { readonly at: number; readonly end: number }): string {
   const from = node.at + 1;
   const to = node.end - 1;
-  const backslash = bytes.indexOf(0x5c, from);
-  if (backslash === -1 || backslash >= to) return bytes.toString("utf8", from, to);
-  return resolveEscapes(bytes.toString("utf8", from, to));
+  const text = bytes.toString("utf8", from, to);
+  // Looked for in the text: in the bytes, it would be looked for up to the end of the body, once for each string in it.
+  return text.includes("\\") ? resolveEscapes(text) : text;
 }
 
 const escapes: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };

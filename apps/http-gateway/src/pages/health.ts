@@ -10,6 +10,7 @@ import {
   rpcOf,
   toBinary,
 } from "@etcd-edge/proto";
+import { ClientPresence } from "../http/client-presence.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import { type Upstream, UpstreamError } from "../upstream/upstream.ts";
 
@@ -81,7 +82,7 @@ async function ask(
   path: "/etcdserverpb.Maintenance/Alarm" | "/etcdserverpb.KV/Range",
   request: Uint8Array,
 ): Promise<Uint8Array> {
-  const signal = AbortSignal.timeout(questionTimeoutMs);
-  const call = { rpc: rpcOf(path), metadata: [], timeoutMs: questionTimeoutMs, signal };
+  const presence = ClientPresence.until(AbortSignal.timeout(questionTimeoutMs));
+  const call = { rpc: rpcOf(path), metadata: [], timeoutMs: questionTimeoutMs, presence };
   return (await upstream.unary(call, request)).message;
 }

@@ -8,7 +8,7 @@ import { checkHealth, healthBody } from "./health.ts";
 
 export interface PagesOptions {
   readonly upstream: Upstream;
-  readonly profile: () => Promise<JsonProfile>;
+  readonly profile: () => JsonProfile | Promise<JsonProfile>;
   /** The body of `/version`, or nothing where etcd does not tell. */
   readonly version: () => Promise<string | undefined>;
   /** `/metrics`, `/livez`, `/readyz` of this process. */

@@ -28,12 +28,16 @@ export class DetectedProfile {
     this.#logger = options.logger;
   }
 
-  /** The profile to answer a request in. Waits only while none is known and an attempt is due. Never throws. */
-  async current(): Promise<JsonProfile> {
+  /** The profile to answer a request in: a promise only while none is known and an attempt is due. Never rejects. */
+  current(): JsonProfile | Promise<JsonProfile> {
     if (this.#clock.nowMs() >= this.#state.askAgainAtMs) {
       this.#flight ??= this.#ask();
-      if (this.#state.t === "unknown") await this.#flight;
+      if (this.#state.t === "unknown") return this.#flight.then(() => this.#known());
     }
+    return this.#known();
+  }
+
+  #known(): JsonProfile {
     return this.#state.t === "known" ? this.#state.profile : profileV1;
   }
 

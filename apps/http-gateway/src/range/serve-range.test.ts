@@ -14,6 +14,7 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Reply } from "../door/reply.ts";
+import { ClientPresence } from "../http/client-presence.ts";
 import { encodeJson } from "../json/encode.ts";
 import { frameStyles } from "../profile/json-profile.ts";
 import { type Upstream, UpstreamError } from "../upstream/upstream.ts";
@@ -98,12 +99,12 @@ async function read(
   const pages = RangePages.of(request, sizes);
   if (pages === undefined) throw new Error("has to be read in one");
   const reply = new Text();
-  const { signal } = new AbortController();
+  const presence = new ClientPresence();
   const upstreamCall = () => ({
     rpc: rpcOf("/etcdserverpb.KV/Range"),
     metadata: [],
     timeoutMs: undefined,
-    signal,
+    presence,
   });
   await serveRange({ upstream: store, reply: reply as unknown as Reply, style, upstreamCall }, pages);
   return reply;

@@ -77,7 +77,7 @@ async function askAgain(call: RangeCall, request: RangeRequest): Promise<UnaryAn
         // A member that is behind the one that answered the first page; with a quorum nobody is.
         return await ask(call, create(RangeRequestSchema, { ...request, serializable: false }));
       }
-      if (error.status !== GrpcStatus.UNAVAILABLE || call.upstreamCall().signal.aborted) throw error;
+      if (error.status !== GrpcStatus.UNAVAILABLE || call.upstreamCall().presence.isGone) throw error;
     }
   }
 }

@@ -68,11 +68,12 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
         onUpgrade(options, request, socket, head);
       },
       onRequest: (request, response) => {
-        // A connection that was busy when we began to close is closed by nobody else.
-        response.once("close", () => {
+        const onEnd = onRequest(options, sockets, request, response);
+        response.on("close", () => {
+          onEnd?.(response);
+          // A connection that was busy when we began to close is closed by nobody else.
           if (closing) setImmediate(closeIdle);
         });
-        onRequest(options, sockets, request, response);
       },
     },
   );
@@ -110,35 +111,39 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   };
 }
 
+/** @returns what to call when the response is over, if anything */
 function onRequest(
   options: GatewayServerOptions,
   sockets: StalledSockets,
   request: IncomingMessage,
   response: ServerResponse,
-): void {
+): ((response: ServerResponse) => void) | undefined {
   const decision = decide(options.front, request);
   if (decision.t === "answer") {
     startAnswer(response, decision.status, decision.headers);
     response.end(decision.body);
-    return;
+    return undefined;
   }
   const { path, search, headers } = decision;
   if (!path.startsWith("/v3/")) {
     for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i] ?? "", headers[i + 1] ?? "");
     options.pages(request, response);
-    return;
+    return undefined;
   }
   const rpc = findRoute(path);
   // Paths that are no route share one label: a stranger must not be able to make up metrics.
-  options.metrics.observe(rpc === undefined ? "unknown" : path, response);
+  const onEnd = options.metrics.observe(rpc === undefined ? "unknown" : path);
   const release =
     rpc === undefined || rpc.kind === "unary" ? undefined : sockets.openStream(socketOf(request));
-  serveHttp(options.door, request, response, { path, search, baseHeaders: headers })
-    .catch((error: unknown) => {
+  serveHttp(options.door, request, response, { path, search, baseHeaders: headers }).then(
+    release,
+    (error: unknown) => {
+      release?.();
       options.door.report(error);
       response.destroy();
-    })
-    .finally(release);
+    },
+  );
+  return onEnd;
 }
 
 /** Of HTTP/2 requests `socket` is a stand-in that cannot be told apart from others. */

@@ -41,8 +41,8 @@ async function callUnary(
   for (;;) {
     const endpoint = balancer.pick(tried);
     if (endpoint === undefined) {
-      if (call.signal.aborted || performance.now() >= holdUntil) throw noEndpoint(failure);
-      await balancerChange(balancer, { untilMs: holdUntil, signal: call.signal });
+      if (call.presence.isGone || performance.now() >= holdUntil) throw noEndpoint(failure);
+      await balancerChange(balancer, { untilMs: holdUntil, signal: call.presence.signal });
       tried = undefined;
       continue;
     }
@@ -79,7 +79,8 @@ async function openStream(balancer: ChannelBalancer, call: UpstreamCall): Promis
 }
 
 function toCallOptions(call: UpstreamCall): CallOptions {
-  const { timeoutMs, signal } = call;
+  const { timeoutMs, presence } = call;
+  const { signal } = presence;
   return timeoutMs === undefined ? { signal } : { signal, deadlineAt: performance.now() + timeoutMs };
 }
 

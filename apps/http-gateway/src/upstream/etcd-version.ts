@@ -6,6 +6,7 @@ import {
   StatusResponseSchema,
   toBinary,
 } from "@etcd-edge/proto";
+import { ClientPresence } from "../http/client-presence.ts";
 import { type Upstream, UpstreamError } from "./upstream.ts";
 
 /** Time that the question may take. */
@@ -20,7 +21,7 @@ export async function askEtcdVersion(upstream: Upstream): Promise<string | undef
         rpc: rpcOf("/etcdserverpb.Maintenance/Status"),
         metadata: [],
         timeoutMs,
-        signal: AbortSignal.timeout(timeoutMs),
+        presence: ClientPresence.until(AbortSignal.timeout(timeoutMs)),
       },
       request,
     );

@@ -10,6 +10,7 @@ import {
 } from "@etcd-edge/proto";
 import { systemClock } from "@etcd-edge/runtime";
 import { beforeEach, describe, expect, it } from "vitest";
+import { ClientPresence } from "../http/client-presence.ts";
 import { createSharedReads } from "./shared-reads.ts";
 import { type Metadata, type Upstream, UpstreamError } from "./upstream.ts";
 
@@ -46,10 +47,10 @@ beforeEach(() => {
 
 const ask = (
   request: Uint8Array,
-  more: { metadata?: Metadata; timeoutMs?: number; signal?: AbortSignal } = {},
+  more: { metadata?: Metadata; timeoutMs?: number; presence?: ClientPresence } = {},
 ) => {
-  const { metadata = [], timeoutMs, signal = new AbortController().signal } = more;
-  return reads.unary({ rpc, metadata, timeoutMs, signal }, request);
+  const { metadata = [], timeoutMs, presence = new ClientPresence() } = more;
+  return reads.unary({ rpc, metadata, timeoutMs, presence }, request);
 };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const answer = (count: bigint): UpstreamEnd => ({
@@ -99,17 +100,17 @@ describe("shared reads", () => {
   });
 
   it("end for each caller by itself: by its deadline, when it goes, and with etcd's word", async () => {
-    const gone = new AbortController();
+    const presence = new ClientPresence();
     const failureOf = (read: Promise<unknown>) =>
       read.then(
         () => undefined,
         (error: unknown) => error,
       );
-    const left = failureOf(ask(range("a"), { signal: gone.signal }));
+    const left = failureOf(ask(range("a"), { presence }));
     const late = failureOf(ask(range("a"), { timeoutMs: 1 }));
     const refused = failureOf(ask(range("a")));
     await turn();
-    gone.abort();
+    presence.leave();
     expect(await left).toMatchObject({ status: 1 });
     expect(await late).toMatchObject({ status: 4, message: "context deadline exceeded" });
     flights[0]?.end({ t: "refused", failure: { code: 7, message: "etcdserver: permission denied" } });

@@ -13,6 +13,7 @@ export function createSharedReads(
   inner: Upstream,
   { hub, clock }: { readonly hub: Pick<ReadHub<unknown>, "read">; readonly clock: Clock },
 ): Upstream {
+  const toAnswer = createAnswers();
   return {
     open: (call) => inner.open(call),
     unary: (call, request) => {
@@ -20,11 +21,11 @@ export function createSharedReads(
       const scope = shape === undefined ? undefined : scopeOf(call.metadata);
       if (shape === undefined || scope === undefined) return inner.unary(call, request);
       return new Promise<UnaryAnswer>((resolve, reject) => {
-        const { timeoutMs, signal } = call;
+        const { timeoutMs, presence } = call;
         const deadlineMs = timeoutMs === undefined ? undefined : clock.nowMs() + timeoutMs;
         const finish = (act: () => void): void => {
           timer?.stop();
-          signal.removeEventListener("abort", onGone);
+          stopListening();
           act();
         };
         const settle = (result: ReadResult): void =>
@@ -33,11 +34,8 @@ export function createSharedReads(
             else if (result.t === "failed") reject(toError(result.failure));
             else inner.unary(call, request).then(resolve, reject);
           });
+        let stopListening = (): void => {};
         const leave = hub.read(scope, shape, { request, deadlineMs, settle });
-        const onGone = (): void => {
-          leave();
-          finish(() => reject(ended(GrpcStatus.CANCELLED, "context canceled")));
-        };
         const timer =
           timeoutMs === undefined
             ? undefined
@@ -45,15 +43,26 @@ export function createSharedReads(
                 leave();
                 finish(() => reject(ended(GrpcStatus.DEADLINE_EXCEEDED, "context deadline exceeded")));
               });
-        signal.addEventListener("abort", onGone, { once: true });
-        if (signal.aborted) onGone();
+        stopListening = presence.onGone(() => {
+          leave();
+          finish(() => reject(ended(GrpcStatus.CANCELLED, "context canceled")));
+        });
       });
     },
   };
 }
 
+interface Scope {
+  readonly credential: string | undefined;
+  readonly hasLeader: boolean;
+}
+
+/** The same object for all: the hub knows it again without looking. */
+const anonymous: Scope = { credential: undefined, hasLeader: false };
+
 /** Nothing for a call that has metadata of its own: it would be lost in sharing. */
-function scopeOf(metadata: Metadata): { credential: string | undefined; hasLeader: boolean } | undefined {
+function scopeOf(metadata: Metadata): Scope | undefined {
+  if (metadata.length === 0) return anonymous;
   let credential: string | undefined;
   let hasLeader = false;
   for (let i = 0; i < metadata.length; i += 2) {
@@ -65,8 +74,18 @@ function scopeOf(metadata: Metadata): { credential: string | undefined; hasLeade
   return { credential, hasLeader };
 }
 
-function toAnswer(head: Uint8Array, body: Uint8Array): UnaryAnswer {
-  return { message: body.length === 0 ? head : Buffer.concat([head, body]), headers: answerHeaders };
+/** Those who read the same get it one after the other: what was put together last is kept. */
+function createAnswers(): (head: Uint8Array, body: Uint8Array) => UnaryAnswer {
+  let last:
+    | { readonly head: Uint8Array; readonly body: Uint8Array; readonly answer: UnaryAnswer }
+    | undefined;
+  return (head, body) => {
+    if (last !== undefined && last.head === head && last.body === body) return last.answer;
+    const message = head.length === 0 ? body : body.length === 0 ? head : Buffer.concat([head, body]);
+    const answer = { message, headers: answerHeaders };
+    last = { head, body, answer };
+    return answer;
+  };
 }
 
 function toError({ code, message }: ReadFailure): UpstreamError {

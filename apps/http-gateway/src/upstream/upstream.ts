@@ -1,4 +1,5 @@
 import type { Rpc } from "@etcd-edge/proto";
+import type { ClientPresence } from "../http/client-presence.ts";
 
 /**
  * Metadata as it travels: name, value, name, value, in order, names in lower case, duplicates kept, values of `-bin`
@@ -12,8 +13,8 @@ export interface UpstreamCall {
   readonly metadata: Metadata;
   /** Time left for the whole call; nothing for no deadline. */
   readonly timeoutMs: number | undefined;
-  /** Aborting cancels the call upstream. */
-  readonly signal: AbortSignal;
+  /** Who leaves cancels the call upstream. */
+  readonly presence: ClientPresence;
 }
 
 /** What of a request is wrong: a place in its JSON (RFC 6901, in a URI fragment), or a parameter of its query. */

@@ -3,6 +3,7 @@ import { create, GrpcStatus, toBinary, WatchRequestSchema } from "@etcd-edge/pro
 import type { Clock, Timer } from "@etcd-edge/runtime";
 import type { Reply } from "../door/reply.ts";
 import type { CallStyle } from "../http/call-style.ts";
+import type { ClientPresence } from "../http/client-presence.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
 import { UpstreamError } from "../upstream/upstream.ts";
 import { LineMemo } from "./line-memo.ts";
@@ -19,8 +20,7 @@ export interface WatchCall {
   readonly reply: Reply;
   /** Lives as long as the client's connection. */
   readonly connection: object;
-  /** Aborts when the client has gone. */
-  readonly signal: AbortSignal;
+  readonly presence: ClientPresence;
 }
 
 /** A request for progress, as bytes. */
@@ -47,7 +47,7 @@ export async function serveWatch(
   call: WatchCall,
   feed: (send: (request: Uint8Array) => void) => Promise<void>,
 ): Promise<void> {
-  const { clock, headers, reply, signal, style } = call;
+  const { clock, headers, reply, presence, style } = call;
   const ended = Promise.withResolvers<void>();
   const json = watchJson[style.bytes];
   let isQuiet = false;
@@ -74,14 +74,12 @@ export async function serveWatch(
       }),
     );
   }
-  const onGone = (): void => ended.resolve();
-  signal.addEventListener("abort", onGone, { once: true });
-  if (signal.aborted) onGone();
+  const stopListening = presence.onGone(() => ended.resolve());
   feed((request) => watch.session.onMessage(request)).catch(ended.reject);
   try {
     await ended.promise;
   } finally {
-    signal.removeEventListener("abort", onGone);
+    stopListening();
     for (const timer of timers) timer.stop();
     watch.close();
   }

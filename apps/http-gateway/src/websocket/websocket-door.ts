@@ -8,6 +8,7 @@ import { findRoute } from "../door/routes.ts";
 import { serveCall } from "../door/serve-call.ts";
 import { type CallStyle, readCallStyle } from "../http/call-style.ts";
 import { ChunkQueue } from "../http/chunk-queue.ts";
+import { ClientPresence } from "../http/client-presence.ts";
 import { notFound } from "../http/error-body.ts";
 import { toFailure } from "../http/failure.ts";
 import { toCallHeaders } from "../http/request-metadata.ts";
@@ -87,13 +88,13 @@ async function serveSocket(
   },
 ): Promise<void> {
   const { request, connection, target } = handshake;
-  const gone = new AbortController();
+  const presence = new ClientPresence();
   const chunks = new ChunkQueue({ pause: () => socket.pause(), resume: () => socket.resume() });
   socket.on("message", (data: RawData) => chunks.push(toLine(data)));
   socket.on("error", () => socket.terminate());
   socket.on("close", () => {
     chunks.abandon();
-    gone.abort();
+    presence.leave();
   });
   const profile = await door.profile();
   const rpc = findRoute(target.path);
@@ -123,7 +124,7 @@ async function serveSocket(
     style,
     reply,
     connection: socket,
-    signal: gone.signal,
+    presence,
   });
   // Whatever the client still sends belongs to a call that is over; reading on lets its close frame arrive.
   socket.resume();

@@ -113,7 +113,7 @@ export class FakeUpstream implements Upstream {
       this.#changed();
       cancelled.resolve();
     };
-    call.signal.addEventListener("abort", cancel);
+    call.presence.onGone(cancel);
     return {
       headers: responseHeaders,
       send: async (message) => {

@@ -1,5 +1,6 @@
 import type { SessionPort } from "@etcd-edge/coalesce";
 import { rpcOf } from "@etcd-edge/proto";
+import { ClientPresence } from "../../src/http/client-presence.ts";
 import { type Upstream, UpstreamError, type UpstreamStream } from "../../src/upstream/upstream.ts";
 import type { DoorSession, WatchHost } from "../../src/watch/watch-host.ts";
 
@@ -18,11 +19,11 @@ export class RelayedWatches implements WatchHost<RelayedSession> {
     const token = client.identity.credential();
     const metadata = token === undefined ? [] : ["token", token];
     if (client.requiresLeader) metadata.push("hasleader", "true");
-    const { signal } = new AbortController();
+    const presence = new ClientPresence();
     const rpc = rpcOf("/etcdserverpb.Watch/Watch");
     const session = new RelayedSession(
       port,
-      this.#upstream.open({ rpc, metadata, timeoutMs: undefined, signal }),
+      this.#upstream.open({ rpc, metadata, timeoutMs: undefined, presence }),
     );
     this.#sessions.add(session);
     return session;

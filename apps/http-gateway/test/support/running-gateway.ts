@@ -1,4 +1,4 @@
-import { type OptionValues, parseOptions, silentLogger } from "@etcd-edge/runtime";
+import { type Logger, type OptionValues, parseOptions, silentLogger } from "@etcd-edge/runtime";
 import { type HttpGateway, startHttpGateway } from "../../src/app.ts";
 import { options } from "../../src/options.ts";
 
@@ -6,10 +6,11 @@ import { options } from "../../src/options.ts";
 export async function startGateway(
   endpoints: readonly string[],
   flags: readonly string[] = [],
+  logger: Logger = silentLogger,
 ): Promise<HttpGateway> {
   const argv = ["start", `--endpoints=${endpoints.join(",")}`, "--listen-addr=127.0.0.1:0", ...flags];
   const parsed = parseOptions(options, argv, {});
   if (parsed.t !== "values") throw new Error(`bad flags: ${JSON.stringify(parsed)}`);
   const config: OptionValues<typeof options> = parsed.values;
-  return await startHttpGateway(config, { logger: silentLogger, env: {} });
+  return await startHttpGateway(config, { logger, env: {} });
 }

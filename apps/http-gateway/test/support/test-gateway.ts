@@ -1,5 +1,6 @@
 import { createMetrics, type ServerTls, silentLogger, systemClock } from "@etcd-edge/runtime";
 import type { DoorOptions } from "../../src/door/http-door.ts";
+import { RequestMemo } from "../../src/door/request-memo.ts";
 import { createCorsPolicy } from "../../src/front/cors.ts";
 import { createHostWhitelist } from "../../src/front/host-whitelist.ts";
 import { defaultJsonLimits } from "../../src/json/json-scanner.ts";
@@ -44,6 +45,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    requestMemo: new RequestMemo(),
     heartbeatMs: 15_000,
     upstream: options.upstream,
     openWatch: createOpenWatch(watches),

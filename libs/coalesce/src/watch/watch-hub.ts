@@ -222,14 +222,32 @@ export class WatchHub {
   }
 
   /**
-   * Another cluster has taken the place of the one that was watched (rule 32): as soon as a quorum of it has answered,
-   * watchers are told "compacted" at its revision.
+   * Another cluster has taken the place of the one that was watched (rule 32): as soon as anybody of it has said how far it
+   * is, watchers are told "compacted" at that revision.
    */
   repin(): void {
+    const { clusterId } = this.history;
     this.history.expectAnother();
-    const [feed] = this.feeds();
-    // Without an answer the feeds, which have lost their streams, ask by themselves.
-    if (feed !== undefined) this.probe(feed.range).catch(() => undefined);
+    if (clusterId !== undefined) void this.#findSuccessor(clusterId);
+  }
+
+  /**
+   * A quorum is asked, and a member who it is, which takes no permission: to a token of the cluster that is gone the new one may
+   * say nothing at all, for etcd waits until it is as far as such a token says.
+   */
+  async #findSuccessor(gone: bigint): Promise<void> {
+    while (!this.#isClosed && this.history.clusterId === gone) {
+      const [feed] = this.feeds();
+      if (feed === undefined) return;
+      this.probe(feed.range).catch(() => undefined);
+      const header = await this.readHeader();
+      if (this.history.clusterId !== gone) return;
+      if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
+        this.#judge(header, 0n);
+        return;
+      }
+      await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
+    }
   }
 
   /** Calls for every progress answer of a feed, and for every feed that advanced. Returns the way to stop that. */

@@ -29,10 +29,11 @@ const programs: readonly TestProgram[] = [
   { program: "h2load", debianPackage: "nghttp2-client", how: "installed" },
 ];
 
-/** Python modules of other people's clients; they run on the system's own Python. */
+/** Python modules of other people's clients and resolvers; they run on the system's own Python. */
 const pythonModules: readonly { module: string; debianPackage: string }[] = [
   { module: "etcd3", debianPackage: "python3-etcd3" },
   { module: "etcd3gw", debianPackage: "python3-etcd3gw" },
+  { module: "dns.resolver", debianPackage: "python3-dnspython" },
 ];
 
 const systemPython = "/usr/bin/python3";

@@ -19,7 +19,11 @@ export interface WriterOwner {
 /** Writers with something to write in this turn. One immediate serves them all, after the turn's reads. */
 let due: SocketWriter[] = [];
 
-function writeDue(): void {
+/**
+ * Writes at once what was collected in this turn, on all connections. For who knows that the turn's work is done before the
+ * immediate that would do it comes: from inside another immediate that would be a turn later.
+ */
+export function writeDue(): void {
   const writers = due;
   due = [];
   for (const writer of writers) writer.flush();

@@ -5,8 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { create, PutRequestSchema, toBinary } from "@etcd-edge/proto";
 import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
-import { startChild } from "../child.ts";
+import { type Child, startChild } from "../child.ts";
 import { h2load } from "../load/h2load.ts";
+import { putMany } from "../load/put-many.ts";
+import { countsThat } from "../load/watch-counts.ts";
 import { cpuSeconds } from "../process-cpu.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { summarise } from "../stats.ts";
@@ -15,6 +17,8 @@ import { withFile } from "./body-file.ts";
 import { ourHttpGateway, type Side, startDoor } from "./doors.ts";
 
 const connections = 32;
+/** V8 takes some seconds of load until it has compiled what it is going to. */
+const warmUpSeconds = 4;
 const watchers = 1_000;
 const puts = 1_000;
 const writers = 16;
@@ -31,6 +35,8 @@ const calls = [
 const kinds = ["ndjson", "websocket", "sse"] as const;
 const ours = "etcd-edge http-gateway";
 const theirs = "etcd's own JSON door";
+/** What any door on node:http has to pay. */
+const floor = "node:http alone";
 
 /** The JSON door beside etcd's own: calls, watches of one key by a thousand clients, memory. */
 export async function benchHttp({ rounds, seconds }: BenchOptions): Promise<Report> {
@@ -44,7 +50,7 @@ export async function benchHttp({ rounds, seconds }: BenchOptions): Promise<Repo
     suite: "http",
     rows,
     notes: [
-      `etcd ${binary.version}, one member. Calls: h2load with ${connections} connections of HTTP/1.1, ${rounds} rounds of ${seconds} s, sides alternating. CPU is of the process that speaks JSON: of etcd all that it does, and beside the gateway's what etcd does behind it.`,
+      `etcd ${binary.version}, one member. Calls: h2load with ${connections} connections of HTTP/1.1, ${rounds} rounds of ${seconds} s, sides alternating. CPU is of the process that speaks JSON: of etcd all that it does, and beside the gateway's what etcd does behind it. node:http alone is a server that answers the same bytes and asks nobody.`,
       `Watches: ${watchers} connections that watch one key, ${puts} puts by ${writers} writers over gRPC; a process counts events by their text. The rate is from the first event to the last, and no more than the writes allow. Watches at etcd by its own metrics.`,
       `Large: ${largeReads} ranges of ${largeKeys.toLocaleString("en-US")} values of 1 KiB, one after the other, read as fast as they come; memory is the most that the gateway had resident, less what it had before. Idle: ${idleConnections.toLocaleString("en-US")} connections after one request each.`,
       ...machineNotes(),
@@ -78,15 +84,18 @@ async function openDoors(): Promise<Doors> {
 async function benchCall(call: (typeof calls)[number], { rounds, seconds }: BenchOptions): Promise<Row[]> {
   await using doors = await openDoors();
   const { etcd, gateway } = doors;
-  const rate: Record<string, number[]> = { [theirs]: [], [ours]: [] };
-  const cpu: Record<string, number[]> = { [theirs]: [], [ours]: [] };
+  await using child = await startFloor(gateway.port, call);
+  const bare: Side = { name: floor, port: Number(await child.ask()), pid: child.pid };
+  const sides = [etcd, gateway, bare];
+  const rate: Record<string, number[]> = { [theirs]: [], [ours]: [], [floor]: [] };
+  const cpu: Record<string, number[]> = { [theirs]: [], [ours]: [], [floor]: [] };
   const behind: number[] = [];
   await withFile(call.body, async (bodyFile) => {
     const load = ({ port }: Side, duration: number) =>
       h2load({ port, path: call.path, bodyFile, connections, streams: 1, seconds: duration, as: "json" });
-    for (const side of [etcd, gateway]) await load(side, Math.min(2, seconds));
+    for (const side of sides) await load(side, Math.max(warmUpSeconds, seconds));
     for (let round = 0; round < rounds; round++) {
-      for (const side of [etcd, gateway]) {
+      for (const side of sides) {
         const before = await cpuSeconds(side.pid ?? -1);
         const etcdBefore = await cpuSeconds(etcd.pid ?? -1);
         const { requests } = await load(side, seconds);
@@ -114,7 +123,18 @@ async function benchCall(call: (typeof calls)[number], { rounds, seconds }: Benc
     row("CPU per call", theirs, "µs", cpu[theirs] ?? []),
     row("CPU per call", ours, "µs", cpu[ours] ?? [], isRange ? cpuGoal : {}),
     row("CPU of etcd behind it", ours, "µs", behind),
+    row("calls per second", floor, "/s", rate[floor] ?? []),
+    row("CPU per call", floor, "µs", cpu[floor] ?? []),
   ];
+}
+
+/** A server that answers as the gateway did once, whatever it is asked. Its first message is its port. */
+async function startFloor(port: number, { path, body }: (typeof calls)[number]): Promise<Child> {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", body });
+  const text = await answer.text();
+  const own = ["connection", "keep-alive", "date"];
+  const headers = [...answer.headers].filter(([name]) => !own.includes(name)).flat();
+  return startChild(join("servers", "node-http.ts"), [JSON.stringify(headers), text]);
 }
 
 // ---- watches ----
@@ -168,12 +188,12 @@ async function benchWatchers(kind: (typeof kinds)[number], rounds: number): Prom
 
 async function watch({ cluster, etcd }: Doors, side: Side, kind: string): Promise<WatchFigures> {
   await using worker = startWorker(side.port, kind, watchers);
-  await until(worker, ({ created }) => created === watchers);
+  await countsThat(worker, ({ created }) => created === watchers);
   const upstream = await countWatchers(etcd.port);
   const before = await cpuSeconds(side.pid ?? -1);
-  await write(cluster);
+  await putMany(cluster, { puts, writers });
   const expected = watchers * puts;
-  const counts = await until(worker, ({ events }) => events >= expected, 30_000);
+  const counts = await countsThat(worker, ({ events }) => events >= expected, 30_000);
   return {
     rate: counts.events / Math.max(0.001, (counts.lastAtMs - counts.firstAtMs) / 1000),
     cpuUs: (((await cpuSeconds(side.pid ?? -1)) - before) / Math.max(1, counts.events)) * 1e6,
@@ -186,48 +206,9 @@ function startWorker(port: number, kind: string, count: number) {
   return startChild(join("load", "http-watch-worker.ts"), [String(port), kind, String(count)]);
 }
 
-interface Counts {
-  readonly created: number;
-  readonly events: number;
-  readonly firstAtMs: number;
-  readonly lastAtMs: number;
-}
-
-/** Asks the worker until it says so, or nothing has come for `patienceMs`. */
-async function until(
-  worker: { ask(question: unknown): Promise<unknown> },
-  isEnough: (counts: Counts) => boolean,
-  patienceMs = 60_000,
-): Promise<Counts> {
-  let lastSeen = -1;
-  let since = performance.now();
-  for (;;) {
-    const counts = (await worker.ask({})) as Counts;
-    if (isEnough(counts)) return counts;
-    const seen = counts.created + counts.events;
-    if (seen !== lastSeen) since = performance.now();
-    lastSeen = seen;
-    if (performance.now() - since > patienceMs) return counts;
-    await delay(50);
-  }
-}
-
 async function countWatchers(port: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   return Number(/^etcd_debugging_mvcc_watcher_total (\d+)/m.exec(text)?.[1]);
-}
-
-async function write(cluster: EtcdCluster): Promise<void> {
-  await using channel = channelTo(cluster);
-  const message = toBinary(
-    PutRequestSchema,
-    create(PutRequestSchema, { key: Buffer.from("bench"), value: Buffer.alloc(64, "v") }),
-  );
-  let left = puts;
-  const writer = async (): Promise<void> => {
-    while (left-- > 0) await channel.unaryCall("/etcdserverpb.KV/Put", [], message);
-  };
-  await Promise.all(Array.from({ length: writers }, writer));
 }
 
 function channelTo({ endpoints }: EtcdCluster): Channel {
@@ -299,7 +280,7 @@ async function benchIdle(): Promise<Row[]> {
     await readRange(gateway.port, "bench", undefined);
     const before = await memoryOf(gateway.pid, "VmRSS");
     await using worker = startWorker(gateway.port, kind, idleConnections);
-    const { created } = await until(worker, (counts) => counts.created === idleConnections);
+    const { created } = await countsThat(worker, (counts) => counts.created === idleConnections);
     await delay(2_000);
     const after = await memoryOf(gateway.pid, "VmRSS");
     const cpuBefore = await cpuSeconds(gateway.pid);

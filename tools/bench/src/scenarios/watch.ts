@@ -8,22 +8,15 @@ import {
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
-import { Channel } from "@etcd-edge/transport";
 import { startChild } from "../child.ts";
+import { putMany } from "../load/put-many.ts";
+import { countsThat, type WatchCounts } from "../load/watch-counts.ts";
 import { cpuSeconds } from "../process-cpu.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { summarise } from "../stats.ts";
 import type { BenchOptions } from "./bench-options.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..", "..");
-/** PutRequest{key: "bench", value: 64 × "v"} by hand. */
-const put = Buffer.concat([
-  Buffer.of(0x0a, 5),
-  Buffer.from("bench"),
-  Buffer.of(0x12, 64),
-  Buffer.alloc(64, "v"),
-]);
-
 interface Load {
   readonly streams: number;
   readonly connections: number;
@@ -90,7 +83,7 @@ async function measure(cluster: EtcdCluster, load: Load, side: string): Promise<
   await program.waitForLine("started gRPC proxy");
   // One stream first: the first of everything is not what the others cost.
   const first = startChild(join("load", "watch-worker.ts"), [String(port), "1", "1"]);
-  await until(first, ({ created }) => created === 1);
+  await countsThat<Counts>(first, ({ created }) => created === 1);
   await first[Symbol.asyncDispose]();
   const before = await residentBytes(program.pid);
   await using worker = startChild(join("load", "watch-worker.ts"), [
@@ -98,16 +91,16 @@ async function measure(cluster: EtcdCluster, load: Load, side: string): Promise<
     String(load.connections),
     String(load.streams),
   ]);
-  const { refused } = await until(worker, ({ created }) => created === load.streams);
+  const { refused } = await countsThat<Counts>(worker, ({ created }) => created === load.streams);
   if (refused > 0) throw new Error(`${refused} creates were refused: is the machine busy with other things?`);
   await delay(1_000);
   const idle = await residentBytes(program.pid);
   const cpuBefore = await cpuSeconds(program.pid);
   const started = performance.now();
-  await write(cluster, load);
+  await putMany(cluster, load);
   const writes = load.puts / ((performance.now() - started) / 1000);
   const expected = load.streams * load.puts;
-  const counts = await until(worker, ({ events }) => events >= expected, 30_000);
+  const counts = await countsThat<Counts>(worker, ({ events }) => events >= expected, 30_000);
   const seconds = Math.max(0.001, (counts.lastAtMs - counts.firstAtMs) / 1000);
   return {
     rate: counts.events / seconds,
@@ -118,42 +111,9 @@ async function measure(cluster: EtcdCluster, load: Load, side: string): Promise<
   };
 }
 
-interface Counts {
-  readonly created: number;
-  /** Of those. */
+interface Counts extends WatchCounts {
+  /** Of those created. */
   readonly refused: number;
-  readonly events: number;
-  readonly firstAtMs: number;
-  readonly lastAtMs: number;
-}
-
-/** Asks the worker until it says so, or nothing has come for `patienceMs`. */
-async function until(
-  worker: { ask(question: unknown): Promise<unknown> },
-  isEnough: (counts: Counts) => boolean,
-  patienceMs = 60_000,
-): Promise<Counts> {
-  let lastSeen = -1;
-  let since = performance.now();
-  for (;;) {
-    const counts = (await worker.ask({})) as Counts;
-    if (isEnough(counts)) return counts;
-    const seen = counts.created + counts.events;
-    if (seen !== lastSeen) since = performance.now();
-    lastSeen = seen;
-    if (performance.now() - since > patienceMs) return counts;
-    await delay(50);
-  }
-}
-
-async function write(cluster: EtcdCluster, { puts, writers }: Load): Promise<void> {
-  const [host = "", port = ""] = (cluster.endpoints[0] ?? "").split(":");
-  await using channel = new Channel({ endpoint: { host, port: Number(port) } });
-  let left = puts;
-  const writer = async (): Promise<void> => {
-    while (left-- > 0) await channel.unaryCall("/etcdserverpb.KV/Put", [], put);
-  };
-  await Promise.all(Array.from({ length: writers }, writer));
 }
 
 async function residentBytes(pid: number): Promise<number> {

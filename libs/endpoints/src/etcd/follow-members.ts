@@ -1,35 +1,42 @@
-import {
-  createMemberSource,
-  createPreferredSource,
-  type Endpoint,
-  type EndpointSource,
-  endpointUrl,
-  toChannelTarget,
-} from "@etcd-edge/endpoints";
-import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
 import { Cluster, type MemberListResponse, toGrpcJsService } from "@etcd-edge/proto";
 import type { ClientTls, Logger } from "@etcd-edge/runtime";
 import { Channel, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import { toChannelTarget } from "../channels/channel-options.ts";
+import { type Endpoint, endpointUrl } from "../endpoint.ts";
+import type { EndpointSource } from "../endpoint-set.ts";
+import { createPreferredSource } from "../sources/preferred-source.ts";
+import { createMemberSource } from "./member-source.ts";
 
 const memberList = toGrpcJsService(Cluster).memberList;
 
+type MakeCall = (path: string, metadata: RawMetadata, payload: Uint8Array) => Promise<Buffer>;
+
+/** In whose name a call is made: the `ServiceToken` of `@etcd-edge/identity` fits. */
+export interface CallsAsUser {
+  /** @param call makes any call, for what has to be asked first @param use makes the call itself, with its metadata */
+  call<T>(call: MakeCall, use: (metadata: RawMetadata) => Promise<T>): Promise<T>;
+}
+
+export interface FollowMembersOptions {
+  /** Asked until members are known, and when none of these answers. Not disposed of. */
+  readonly seeds: EndpointSource;
+  readonly intervalMs: number;
+  readonly tls: ClientTls | undefined;
+  /** With auth on, etcd from 3.5 on tells members to users only. */
+  readonly user: CallsAsUser | undefined;
+  readonly logger: Logger;
+}
+
 /**
  * `--endpoints-auto-sync-interval`: the client URLs of the cluster's members, asked of the members known so far and of
- * `seeds`; the seeds themselves until somebody answered. New addresses show in the log. Does not dispose of the seeds.
- * With auth on, etcd from 3.5 on tells members to users only: `token` is the proxy's own.
+ * `seeds`; the seeds themselves until somebody answered. New addresses show in the log. Whoever made it disposes of it.
  */
-export function followMembers(options: {
-  seeds: EndpointSource;
-  intervalMs: number;
-  tls: ClientTls | undefined;
-  token: ServiceToken | undefined;
-  logger: Logger;
-}): EndpointSource {
-  const { seeds, intervalMs, tls, token, logger } = options;
+export function followMembers(options: FollowMembersOptions): EndpointSource {
+  const { seeds, intervalMs, logger } = options;
   const members = createMemberSource({
     seeds,
     intervalMs,
-    listMembers: (endpoint, signal) => listMembers(endpoint, { tls, token, signal }),
+    listMembers: (endpoint, signal) => listMembers(endpoint, options, signal),
     onOutcome: (outcome) => {
       if (outcome.t === "failed") {
         logger.warn("failed to get the member list", { error: textOf(outcome.error) });
@@ -62,9 +69,9 @@ export function followMembers(options: {
  */
 async function listMembers(
   endpoint: Endpoint,
-  options: { tls: ClientTls | undefined; token: ServiceToken | undefined; signal: AbortSignal },
+  { tls, user }: Pick<FollowMembersOptions, "tls" | "user">,
+  signal: AbortSignal,
 ): Promise<MemberListResponse> {
-  const { tls, token, signal } = options;
   const channel = new Channel(toChannelTarget(endpoint, tls));
   try {
     const call: MakeCall = async (path, metadata, payload) =>
@@ -72,7 +79,7 @@ async function listMembers(
     const request = memberList.requestSerialize({ linearizable: true });
     const ask = (metadata: RawMetadata): Promise<Buffer> => call(memberList.path, metadata, request);
     return memberList.responseDeserialize(
-      await (token === undefined ? ask(NO_METADATA) : token.call(call, ask)),
+      await (user === undefined ? ask(NO_METADATA) : user.call(call, ask)),
     );
   } finally {
     channel.destroy();

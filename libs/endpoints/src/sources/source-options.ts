@@ -1,20 +1,11 @@
-import { boolOption, type OptionSpec, stringOption, stringsOption } from "@etcd-edge/runtime";
+import { boolOption, durationOption, type OptionSpec, stringOption, stringsOption } from "@etcd-edge/runtime";
 
-/** Rows about where the upstream's endpoints are to be found. */
-export const sourceOptions: {
-  readonly endpoints: OptionSpec<"strings">;
+/** Rows about SRV records that lead to etcd: etcd's own flags, its texts, and whom to ask. */
+export const srvOptions: {
   readonly discoverySrv: OptionSpec<"string">;
   readonly discoverySrvName: OptionSpec<"string">;
   readonly insecureDiscovery: OptionSpec<"bool">;
-  readonly discoveryUrl: OptionSpec<"strings">;
-  readonly dnsServers: OptionSpec<"strings">;
 } = {
-  endpoints: stringsOption({
-    flag: "endpoints",
-    default: ["127.0.0.1:2379"],
-    doc: "comma separated etcd cluster endpoints; etcd itself, or a grpc-proxy or tcp-gateway in front of it",
-    since: "edge",
-  }),
   discoverySrv: stringOption({
     flag: "discovery-srv",
     default: "",
@@ -33,6 +24,20 @@ export const sourceOptions: {
     doc: "accept insecure SRV records",
     since: "3.4",
   }),
+};
+
+/** The row about who is asked for SRV records. */
+export const dnsServersOption: { readonly dnsServers: OptionSpec<"strings"> } = {
+  dnsServers: stringsOption({
+    flag: "dns-servers",
+    default: [],
+    doc: "comma separated resolvers to ask for SRV records, as host:port (default: the system's)",
+    since: "edge",
+  }),
+};
+
+/** The row of a tier that can follow the discovery tier over HTTP. */
+export const discoveryUrlOption: { readonly discoveryUrl: OptionSpec<"strings"> } = {
   discoveryUrl: stringsOption({
     flag: "discovery-url",
     default: [],
@@ -45,10 +50,14 @@ export const sourceOptions: {
         : `invalid argument ${JSON.stringify(wrong)} for "--discovery-url" flag: must be an http or https URL`;
     },
   }),
-  dnsServers: stringsOption({
-    flag: "dns-servers",
-    default: [],
-    doc: "resolvers to ask for SRV records, as host:port (default: the system's)",
-    since: "edge",
+};
+
+/** The row of a tier that can follow the member list, see `followMembers`. */
+export const autoSyncOption: { readonly endpointsAutoSyncInterval: OptionSpec<"duration"> } = {
+  endpointsAutoSyncInterval: durationOption({
+    flag: "endpoints-auto-sync-interval",
+    default: 0,
+    doc: "etcd endpoints auto sync interval (disabled by default)",
+    since: "3.5",
   }),
 };
