@@ -39,8 +39,6 @@ export interface WatchHubOptions {
   readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
 
-const smallestKey: KeyRange = { t: "point", key: Uint8Array.of(0) };
-
 /**
  * The feeds of one identity scope: everybody in it sees the same keys, so equal ranges share a feed, and a range inside
  * another one's feed is served from that.
@@ -83,7 +81,8 @@ export class WatchHub {
       clock: options.clock,
       sendProbe: options.sendProbe,
       epochs: options.epochs,
-      anyRange: () => this.feeds().next().value?.range ?? smallestKey,
+      readHeader: options.readHeader,
+      anyRange: () => this.feeds().next().value?.range,
       onQuorum: (revision) => this.#liveness.noteQuorum(revision),
       onReplaced: (revision) => this.#onReplaced(revision),
     });
@@ -226,28 +225,7 @@ export class WatchHub {
    * is, watchers are told "compacted" at that revision.
    */
   repin(): void {
-    const { clusterId } = this.history;
-    this.history.expectAnother();
-    if (clusterId !== undefined) void this.#findSuccessor(clusterId);
-  }
-
-  /**
-   * A quorum is asked, and a member who it is, which takes no permission: to a token of the cluster that is gone the new one may
-   * say nothing at all, for etcd waits until it is as far as such a token says.
-   */
-  async #findSuccessor(gone: bigint): Promise<void> {
-    while (!this.#isClosed && this.history.clusterId === gone) {
-      const [feed] = this.feeds();
-      if (feed === undefined) return;
-      this.probe(feed.range).catch(() => undefined);
-      const header = await this.readHeader();
-      if (this.history.clusterId !== gone) return;
-      if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
-        this.#judge(header, 0n);
-        return;
-      }
-      await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
-    }
+    this.#judge.expectAnother();
   }
 
   /** Calls for every progress answer of a feed, and for every feed that advanced. Returns the way to stop that. */
