@@ -2,6 +2,7 @@ export { Admission, type TurnedAway } from "./admission/admission.ts";
 export type { CacheCounts } from "./cache/cache-counts.ts";
 export { type CacheLimits, defaultCacheLimits } from "./cache/cache-limits.ts";
 export type { CachedRead, CacheScope } from "./cache/cached-read.ts";
+export type { CompactionFloor } from "./cache/compaction-floor.ts";
 export { defaultStoreGuard, GuardedStore, type StoreCounts, type StoreGuard } from "./cache/guarded-store.ts";
 export type { HeldEnd, HeldRange } from "./cache/held-range.ts";
 export type { HeldCounts, HeldRanges } from "./cache/held-ranges.ts";
