@@ -87,7 +87,7 @@ export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from ".
 export type { Fan, FanPort, SessionPort } from "./watch/fan.ts";
 export type { Feed } from "./watch/feed.ts";
 export { FeedSpread } from "./watch/feed-spread.ts";
-export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
+export { createHubCounters, type HubCounters, type HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
 export type { FeedSharing, FeedSharingView, HubPort } from "./watch/sharing.ts";

@@ -8,7 +8,7 @@ import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
 import type { History } from "./history.ts";
-import type { HubCounters, HubEvent } from "./hub-event.ts";
+import { createHubCounters, type HubCounters, type HubEvent } from "./hub-event.ts";
 import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogBudget } from "./log-budget.ts";
@@ -45,16 +45,7 @@ export interface WatchHubOptions {
  */
 export class WatchHub {
   readonly clock: Clock;
-  readonly counters: HubCounters = {
-    feedsOpened: 0,
-    catchUpsOpened: 0,
-    feedsLost: 0,
-    feedsMoved: 0,
-    resumes: 0,
-    upstreamCreates: 0,
-    eventsIn: 0,
-    sharedDeliveries: 0,
-  };
+  readonly counters: HubCounters = createHubCounters();
   readonly #options: WatchHubOptions;
   readonly #source: WatchSource = {
     open: (request, sink) => {
