@@ -267,7 +267,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   exposeWatches(metrics, watches);
   exposeAdmissions(metrics, admissions);
   if (reads !== undefined) {
-    exposeReads(metrics, reads.counts);
+    exposeReads(metrics, reads.counts, reads.desk);
     exposeCache(metrics, reads);
   }
   if (store !== undefined) exposeStore(metrics, store);

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { Epochs, ReadHub } from "@etcd-edge/coalesce";
+import { Epochs, type ReadCounts, ReadHub, ReadsUnderUser } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -12,7 +12,13 @@ import {
   toChannelTarget,
 } from "@etcd-edge/endpoints";
 import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
-import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
+import {
+  isStaleTokenText,
+  readServiceUser,
+  ServiceIdentity,
+  ServiceToken,
+  TokenNames,
+} from "@etcd-edge/identity";
 import {
   type AppContext,
   type ClientTls,
@@ -36,6 +42,7 @@ import {
   exposeReads,
   exposeWatches,
   findNoTransform,
+  identityOfCredential,
   joinFabric,
   logHubEvent,
   toWatchOptions,
@@ -55,6 +62,7 @@ import { detectProfile } from "./profile/detect-profile.ts";
 import { profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
+import { RangeStreams } from "./range/range-streams.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
 import { exposeTransportCounters } from "./server/transport-metrics.ts";
@@ -141,14 +149,44 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const balancer = undo.use(createBalancer());
   const direct = createBalancedUpstream(balancer);
   const turnEnd = createTurnEnd(writeDue);
-  const readHub = new ReadHub({
-    members: landAtTurnEnd(createReadMembers(balancer), turnEnd),
-    clock: systemClock,
-    defer: turnEnd,
-  });
-  exposeReads(metrics, readHub.counts);
+  const createReads = (over: ChannelBalancer, counts?: ReadCounts) =>
+    new ReadHub({
+      members: landAtTurnEnd(createReadMembers(over), turnEnd),
+      clock: systemClock,
+      defer: turnEnd,
+      ...(counts && { counts }),
+    });
+  const ownReads = createReads(balancer);
+  // Our own identity never shares a connection with clients (rule 8).
+  const service =
+    serviceToken &&
+    undo.use(
+      new ServiceIdentity({
+        balancer: undo.use(createBalancer()),
+        token: serviceToken,
+        clock: systemClock,
+        onAuthChanged: () => {
+          watches.forgetPermissions();
+          underUser?.forgetPermissions();
+        },
+      }),
+    );
+  const underUser =
+    service &&
+    new ReadsUnderUser({
+      clock: systemClock,
+      rememberMs: config.authRecheck,
+      own: ownReads,
+      ours: createReads(service.balancer, ownReads.counts),
+      credential: service.credential,
+      ask: (credential, range) => watches.askPermission(identityOfCredential(credential), range),
+      onRefused: ({ message }) => {
+        if (isStaleTokenText(message)) void service.refresh();
+      },
+    });
+  exposeReads(metrics, ownReads.counts, underUser);
   const upstream = config.shareReads
-    ? createSharedReads(direct, { hub: readHub, clock: systemClock })
+    ? createSharedReads(direct, { hub: underUser ?? ownReads, clock: systemClock })
     : direct;
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
@@ -161,17 +199,6 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   });
   const profile = chooseProfile(config.jsonProfile, detected);
 
-  // Our own identity never shares a connection with clients (rule 8).
-  const service =
-    serviceToken &&
-    undo.use(
-      new ServiceIdentity({
-        balancer: undo.use(createBalancer()),
-        token: serviceToken,
-        clock: systemClock,
-        onAuthChanged: () => watches.forgetPermissions(),
-      }),
-    );
   const epochs = new Epochs(() => crypto.randomUUID());
   const fabric = await joinFabric(config, {
     ...{ tier: "http-gateway", namespace: "" },
@@ -208,6 +235,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    rangeStreams: new RangeStreams(systemClock),
     requestMemo: new RequestMemo(),
     limits: createClientLimits({
       findClient,

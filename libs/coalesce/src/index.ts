@@ -80,6 +80,7 @@ export type {
 } from "./read/ports.ts";
 export { findShareable, ReadHub, type ReadHubOptions } from "./read/read-hub.ts";
 export type { ReadCounts, ReadLimits } from "./read/read-limits.ts";
+export { ReadsUnderUser, type ReadsUnderUserOptions } from "./read/reads-under-user.ts";
 export { type StreamOpener, UpstreamPool } from "./upstream/upstream-pool.ts";
 export type { StreamPort, StreamSink } from "./upstream/upstream-stream.ts";
 export type { UpstreamEnd as UpstreamWatchEnd, WatchSource } from "./upstream/upstream-watch.ts";

@@ -2,6 +2,7 @@ import {
   type Feed,
   FeedSpread,
   type HubCounters,
+  type KeyRange,
   LogBudget,
   type SessionCounters,
   type SessionPort,
@@ -163,6 +164,19 @@ export class WatchService implements Disposable {
         this.#scopes.dropUnused(identity.scope, scope);
       },
     };
+  }
+
+  /**
+   * Asks etcd whether a credential may read a range.
+   * @throws ProbeError with its refusal, or where there is no answer
+   */
+  async askPermission(identity: WatchIdentity, range: KeyRange): Promise<void> {
+    const { own, release } = this.holdHub(identity);
+    try {
+      await own.probe(range);
+    } finally {
+      release();
+    }
   }
 
   /**
