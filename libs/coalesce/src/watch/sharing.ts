@@ -23,7 +23,7 @@ export interface FeedSharing extends WatchSource {
   onEnded(feed: Feed): void;
   /** A quorum has answered. */
   onQuorum(header: HeaderView): void;
-  /** A quorum has shown that the history known here is gone (rule 3). */
+  /** A quorum has shown that the history known here is gone, and that the same cluster has another one (rule 3). */
   onReplaced(header: HeaderView): void;
   /** Whether somebody elsewhere needs previous values of a feed. */
   wantsPrevKv(feed: Feed): boolean;

@@ -139,12 +139,14 @@ export class WatchHub {
   }
 
   #judge(header: HeaderView, knownBefore: bigint): HistoryVerdict {
+    const { clusterId } = this.history;
     const verdict = this.history.judge(header, knownBefore);
     if (verdict === "foreign") return verdict;
     this.#sharing?.onQuorum(header);
     if (verdict === "replaced") {
       this.#onReplaced(header.revision);
-      this.#sharing?.onReplaced(header);
+      // Another cluster has a history of its own, which has not been replaced: who shares that one already keeps it.
+      if (this.history.clusterId === clusterId) this.#sharing?.onReplaced(header);
     }
     this.#lastHeader = header;
     this.#liveness.noteQuorum(header.revision);
