@@ -12,6 +12,7 @@ import {
   type WatchResponse,
   WatchResponseSchema,
 } from "@etcd-edge/proto";
+import type { Epochs } from "../src/epoch/epochs.ts";
 import type { KeyRange } from "../src/range/key-range.ts";
 import type {
   UpstreamWatch,
@@ -121,6 +122,7 @@ export class ScriptedHub {
   constructor(
     limits: { maxTotalBytes: number; maxLogBytes: number } = roomy,
     clock: FakeClock = new FakeClock(),
+    epochs?: Epochs,
   ) {
     this.clock = clock;
     const source: WatchSource = {
@@ -149,6 +151,7 @@ export class ScriptedHub {
       },
       readHeader: () => this.who(),
       memberRevision: () => Promise.resolve(this.memberRevision),
+      ...(epochs && { epochs }),
     });
   }
 

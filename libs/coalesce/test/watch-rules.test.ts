@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary, WatchRequestSchema, WatchResponseSchema } from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
+import { Epochs } from "../src/epoch/epochs.ts";
 import { type StreamSink, UpstreamStream } from "../src/upstream/upstream-stream.ts";
 import { gatesOf, oldestGates } from "../src/upstream/version-gates.ts";
 import { ProbeError } from "../src/watch/probe-flight.ts";
@@ -636,6 +637,27 @@ describe("rule 3: a history that was replaced", () => {
     world.revision = 40n;
     await world.clock.advance(1_000);
     expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 40");
+  });
+
+  it("is told to the rest of the process, and the history of another cluster is not: that one has a name already", async () => {
+    let id = 0;
+    const epochs = new Epochs(() => `e${id++}`);
+    const replaced: bigint[] = [];
+    epochs.onChange(({ t, clusterId }) => void (t === "replaced" && replaced.push(clusterId)));
+    const other = { clusterId: 8n, memberId: 3n, revision: 12n, raftTerm: 2n };
+    for (const one of [header(100n), other]) await epochs.settle(one.clusterId, () => Promise.resolve(one));
+    const world = new ScriptedHub(undefined, undefined, epochs);
+    const client = await watching(world);
+    world.last.say(["k@150"]);
+    world.revision = 40n;
+    await world.clock.advance(1_000);
+    expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 40");
+    expect(replaced).toEqual([7n]);
+    world.probe = () => Promise.resolve(other);
+    world.hub.repin();
+    await world.hub.probe({ t: "point", key: bytes("k") });
+    expect([world.hub.history.clusterId, world.hub.history.known]).toEqual([8n, 12n]);
+    expect(replaced).toEqual([7n]);
   });
 });
 

@@ -14,7 +14,7 @@ import {
   summariseRound,
   summariseSwap,
 } from "./report/run-report.ts";
-import { ViolationFiles, writeReport } from "./report/write-report.ts";
+import { ViolationFiles, writeLogs, writeReport } from "./report/write-report.ts";
 import { isDoor } from "./stack/door.ts";
 import { type Stack, startStack } from "./stack/start-stack.ts";
 import { checkOneHistory } from "./validators/one-history.ts";
@@ -74,6 +74,7 @@ export async function verify(config: VerifyConfig, say: Say, interrupt: AbortSig
     rounds.push(round);
     await writeReport(config.out, report());
     const broken = new Set(round.violations.map((one) => one.promise));
+    if (broken.size > 0 && stack !== undefined) await writeLogs(config.out, `round-${rounds.length}`, stack);
     say(
       `round ${rounds.length}: ${round.operations.answered} operations, ${round.watches.made} watches, ${round.events} events; ${broken.size === 0 ? "all kept" : `BROKEN: ${[...broken].join(", ")}`}`,
     );
@@ -85,6 +86,7 @@ export async function verify(config: VerifyConfig, say: Say, interrupt: AbortSig
     swaps.push(summariseSwap(swap, found));
     done["cluster-swap"] = swaps.length;
     await writeReport(config.out, report());
+    if (found.length > 0) await writeLogs(config.out, `swap-${swaps.length}`, stack);
     say(
       `another cluster behind the same addresses: ${found.length === 0 ? "all kept" : "BROKEN: one history"}`,
     );

@@ -7,6 +7,8 @@ import type { RoundOptions } from "../src/driver/round-context.ts";
 import { type Disturb, runRound } from "../src/driver/run-round.ts";
 import { Timeline } from "../src/history/timeline.ts";
 import { type Stack, startStack } from "../src/stack/start-stack.ts";
+import { checkAcknowledged } from "../src/validators/acknowledged.ts";
+import { checkBookmarkable } from "../src/validators/bookmarkable.ts";
 import { checkPermitted } from "../src/validators/permitted.ts";
 import { checkReliable } from "../src/validators/reliable.ts";
 import type { PromiseName } from "../src/validators/violation.ts";
@@ -25,6 +27,8 @@ const roundOperations = 400;
  */
 const fabricTraffic = { ratePerSecond: 100, backlog: 200 } as const;
 const fabricRoundOperations = 800;
+/** Of few keys, so that many ask for the same. */
+const besideTraffic = { ratePerSecond: 200, backlog: 200, groups: 1 } as const;
 /** Some of what users do is to be refused, and rights come and go by the second. */
 const usersTraffic = { ratePerSecond: 150, backlog: 200, groups: 3 } as const;
 
@@ -45,24 +49,26 @@ function makeLag({ innerRelays: [first] }: Stack): void {
   first?.setWeather({ delayMs: [2, 15] });
 }
 
-type Needs = Pick<Mutant, "needsFabric" | "needsLag" | "needsUsers">;
+type Needs = Pick<Mutant, "needsFabric" | "needsLag" | "needsUsers" | "needsBeside">;
 
-function trafficFor({ needsFabric, needsUsers }: Needs): Partial<RoundOptions> {
+function trafficFor({ needsFabric, needsUsers, needsBeside }: Needs): Partial<RoundOptions> {
   if (needsUsers !== undefined) return usersTraffic;
+  if (needsBeside !== undefined) return besideTraffic;
   return needsFabric === undefined ? {} : fabricTraffic;
 }
 
-/** Of users all of it is one round, which ends as soon as it has shown what it was to show. */
-function roundOperationsOf({ needsFabric, needsUsers }: Needs, all: number): number {
-  if (needsUsers !== undefined) return all;
+/** Where something needs a moment to come about all of it is one round, which ends as soon as it has shown what it was to show. */
+function roundOperationsOf({ needsFabric, needsUsers, needsBeside }: Needs, all: number): number {
+  if (needsUsers !== undefined || needsBeside !== undefined) return all;
   return needsFabric === undefined ? roundOperations : fabricRoundOperations;
 }
 
-function roundOptions({ target, reference, limited }: Stack, settleMs: number): RoundOptions {
+function roundOptions({ target, reference, limited, httpTarget }: Stack, settleMs: number): RoundOptions {
   return {
     target,
     reference,
     ...(limited && { limited }),
+    ...(httpTarget && { http: httpTarget }),
     ratePerSecond: 800,
     clients: 8,
     watchStreams: 12,
@@ -102,9 +108,12 @@ describe("verify is able to fail", () => {
     async ({ traffic, recorder }) => {
       while (!traffic.aborted) {
         const history = recorder.toHistory(0);
+        const timeline = new Timeline(history.reference);
         const broken = [
-          ...checkReliable(history, new Timeline(history.reference)),
+          ...checkReliable(history, timeline),
           ...checkPermitted(history),
+          ...checkBookmarkable(history),
+          ...checkAcknowledged(history, timeline),
         ];
         if (broken.some((one) => one.promise === promise)) onBroken();
         await new Promise((resolve) => setTimeout(resolve, 500));
@@ -118,7 +127,7 @@ describe("verify is able to fail", () => {
 
   /** grpc-proxy in front of the cluster, with one of the mutants in it. */
   async function startProxy(mutant?: string, needs: Needs = {}): Promise<Stack> {
-    const { needsFabric, needsLag, needsUsers } = needs;
+    const { needsFabric, needsLag, needsUsers, needsBeside } = needs;
     const node =
       mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
     const users = {
@@ -128,14 +137,15 @@ describe("verify is able to fail", () => {
     };
     const members = needsLag === true ? 3 : 1;
     const hasNats = needsFabric !== undefined;
+    const hasRedis = needsBeside === "redis";
     const running = members === 1 && needsUsers === undefined ? { cluster } : {};
     const common = {
       door: "grpc-proxy",
       members,
-      replicas: hasNats ? 2 : 1,
+      replicas: hasNats || hasRedis ? 2 : 1,
       hasNats,
-      hasRedis: false,
-      httpReplicas: 0,
+      hasRedis,
+      httpReplicas: needsBeside === "http-gateway" ? 1 : 0,
       tls: false,
     } as const;
     return await startStack(
@@ -172,8 +182,8 @@ describe("verify is able to fail", () => {
       if (needs.needsLag === true) makeLag(stack);
       // A mutant's watches need not come to rest.
       const options = { ...roundOptions(stack, 500), ...trafficFor(needs) };
-      const isSlow = needs.needsFabric !== undefined || needs.needsUsers !== undefined;
       const perRound = roundOperationsOf(needs, operations);
+      const isSlow = perRound !== roundOperations;
       const found = new Set<PromiseName>();
       for (let done = 0; done < operations && !found.has(caughtBy); done += perRound) {
         const limits = { operations: perRound, durationMs: 60_000 };

@@ -69,13 +69,15 @@ export class QuorumJudge {
 
   /** @param knownWhenSent `history.known` at the moment the quorum was asked */
   judge(header: HeaderView, knownWhenSent: bigint): HistoryVerdict {
+    const { clusterId: before } = this.history;
     const verdict = this.history.judge(header, knownWhenSent);
     if (verdict === "foreign") return verdict;
     const { epochs, onQuorum } = this.#options;
     if (verdict === "replaced") {
-      const isNews = !this.#isOutdated;
+      // Else it was somebody else who told us; or it is another cluster, whose own history has not been replaced: others may have
+      // served it for some time.
+      const isNews = !this.#isOutdated && this.history.clusterId === before;
       this.#replaced(header);
-      // Else it was somebody else who told us.
       if (isNews) epochs?.replaced(header, this);
     }
     epochs?.saw(header);

@@ -6,6 +6,8 @@ import type { Stack } from "../stack/start-stack.ts";
 import { toBytes, toRange } from "./convert.ts";
 import { EtcdClient, type EtcdClientOptions, kv } from "./etcd-client.ts";
 import { callsOver } from "./grpc-watch.ts";
+import { HttpClient } from "./http-client.ts";
+import { linesOver } from "./http-watch.ts";
 import { KeySpace } from "./key-space.ts";
 import { type OpenWatch, Recorder } from "./recorder.ts";
 import { WatchStream } from "./watch-stream.ts";
@@ -31,7 +33,7 @@ export async function runSwap(stack: Stack, prefix: string, random: Random): Pro
   const answers: SwapAnswer[] = [];
   const reading = new AbortController();
   const readers = Array.from({ length: clients }, (_, client) =>
-    read(stack.target, client, space, reading.signal, (clusterId) =>
+    read(stack, client, space, reading.signal, (clusterId) =>
       answers.push({ client, at: recorder.now(), clusterId }),
     ),
   );
@@ -40,7 +42,7 @@ export async function runSwap(stack: Stack, prefix: string, random: Random): Pro
     await Promise.all(readers);
   });
 
-  const old = await watchAll(stack.target, recorder, space, random, undo);
+  const old = await watchAll(stack, recorder, space, random, undo);
   await until(async () => {
     await fill(stack.reference, space, "old.", 1);
     return old.every(isTold);
@@ -58,12 +60,19 @@ export async function runSwap(stack: Stack, prefix: string, random: Random): Pro
     await fill(stack.reference, space, mark, 1);
     return old.every((watch) => !watch.isOpen) && readers.every((_, client) => isAnswered(client));
   });
-  const fresh = await watchAll(stack.target, recorder, space, random, undo);
+  const fresh = await watchAll(stack, recorder, space, random, undo);
   await until(async () => {
     await fill(stack.reference, space, mark, 1);
     return fresh.every(isTold);
   });
   return { history: recorder.toHistory(swappedAt), swappedAt, before, after, mark, answers };
+}
+
+type WithHttp = Stack & { readonly httpTarget: EtcdClientOptions };
+
+/** Half of the clients, where there is a door for them. What events say does not name a cluster: lines of JSON do. */
+function isOverHttp(stack: Stack, client: number): stack is WithHttp {
+  return stack.httpTarget !== undefined && client % 4 >= 2;
 }
 
 const isTold = (watch: OpenWatch): boolean => !watch.isOpen || watch.messages.some(({ t }) => t === "events");
@@ -89,13 +98,15 @@ async function fill(etcd: EtcdClientOptions, space: KeySpace, start: string, tim
 
 /** Reads one key after the other, half of the clients serializably. */
 async function read(
-  target: EtcdClientOptions,
+  stack: Stack,
   client: number,
   space: KeySpace,
   signal: AbortSignal,
   onAnswer: (clusterId: bigint) => void,
 ): Promise<void> {
-  using etcd = new EtcdClient(target, client);
+  using etcd = isOverHttp(stack, client)
+    ? new HttpClient(stack.httpTarget, client)
+    : new EtcdClient(stack.target, client);
   while (!signal.aborted) {
     for (const key of space.keys) {
       const request = { ...toRange({ key }), serializable: client % 2 === 1 };
@@ -110,7 +121,7 @@ async function read(
 
 /** A watch for each client, of many kinds, on streams of their own that stay until the end. */
 async function watchAll(
-  target: EtcdClientOptions,
+  stack: Stack,
   recorder: Recorder,
   space: KeySpace,
   random: Random,
@@ -118,7 +129,9 @@ async function watchAll(
 ): Promise<readonly OpenWatch[]> {
   return await Promise.all(
     Array.from({ length: clients }, async (_, client) => {
-      const etcd = undo.use(new EtcdClient(target, client));
+      const opener = isOverHttp(stack, client)
+        ? linesOver(undo.use(new HttpClient(stack.httpTarget, client)))
+        : callsOver(undo.use(new EtcdClient(stack.target, client)));
       const request: WatchRequest = {
         span: client === 0 ? { key: space.keys[0] ?? "" } : random.pick([space.whole, space.groupSpan(0)]),
         startRevision: 0n,
@@ -129,7 +142,7 @@ async function watchAll(
         fragment: random.chance(30),
       };
       const open = recorder.watch(client, client, request);
-      const stream = await WatchStream.open(recorder, callsOver(etcd));
+      const stream = await WatchStream.open(recorder, opener);
       undo.defer(() => stream.leaveOpen());
       await stream.create(open, createTimeoutMs);
       return open;

@@ -9,7 +9,7 @@ import { perform } from "./perform.ts";
 import { httpTargetOf, type RoundContext, targetOf } from "./round-context.ts";
 
 /** Every so many revisions there is one that everybody reads at. */
-const pageRevisions = 16n;
+const pageRevisions = 64n;
 
 /** A client that reads and writes, one call after the other, until the round's traffic ends. */
 export async function runTraffic(context: RoundContext, client: number, random: Random): Promise<void> {

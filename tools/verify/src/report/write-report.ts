@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { History } from "../history/history.ts";
+import type { Stack } from "../stack/start-stack.ts";
 import type { Violation } from "../validators/violation.ts";
 import { renderSvg } from "./render-svg.ts";
 import type { RunReport } from "./run-report.ts";
@@ -40,4 +41,13 @@ export async function writeReport(folder: string, report: RunReport): Promise<vo
   await mkdir(folder, { recursive: true });
   const json = JSON.stringify(report, (_, value) => (typeof value === "bigint" ? String(value) : value), 2);
   await writeFile(join(folder, "report.json"), `${json}\n`);
+}
+
+/** What the processes of a stack have said lately, each into a file of its own beside the violations. */
+export async function writeLogs(folder: string, when: string, stack: Stack): Promise<void> {
+  const parts = [stack.nats?.server, stack.redis?.server].filter((unit) => unit !== undefined);
+  for (const unit of [...stack.members, ...stack.tiers.flat(), ...stack.http, ...parts]) {
+    const name = `${when}-${unit.name.replaceAll(" ", "-")}.log`;
+    await writeFile(join(folder, "violations", name), `${unit.output()}\n`);
+  }
 }

@@ -127,7 +127,7 @@ export async function startStack(options: StackOptions, random: Random): Promise
   const redis = options.hasRedis ? await startRedisBehindRelay(undo, random) : undefined;
   const files = await makeFolder(undo);
   const fabric = nats === undefined ? [] : await fabricFlags(files, nats.relay.address);
-  const store = redis === undefined ? [] : [`--redis-url=redis://:${redisPassword}@${redis.relay.address}`];
+  const store = redis === undefined ? [] : storeFlags(redis.relay.address);
   const identity = hasUsers ? await identityFlags(files, options.hasServiceUser) : [];
   let upstream: readonly string[] = innerRelays.map((relay) => relay.address);
   const tiers: (readonly Unit[])[] = [];
@@ -232,6 +232,11 @@ async function identityFlags(folder: string, hasServiceUser: boolean): Promise<r
 function promiseOf(door: DoorName): Pick<LimitedUsers, "staleMs" | "watchEndsMs"> {
   const asksItself = doors[door].tiers.some((tier) => tier === "grpc-proxy");
   return asksItself ? { staleMs: recheckMs, watchEndsMs: graceMs } : { staleMs: 0, watchEndsMs: undefined };
+}
+
+/** Waited for longer than by default: on a machine that is busy everything would be a miss, and nothing judged. */
+function storeFlags(address: string): readonly string[] {
+  return [`--redis-url=redis://:${redisPassword}@${address}`, "--redis-timeout=200ms"];
 }
 
 /** With a key, for there may be users. */

@@ -17,6 +17,8 @@ export interface Mutant {
   readonly needsFabric?: "calm" | "lossy";
   /** It matters only where users may do different things: sharing each for themselves, or under a user of the proxy's own. */
   readonly needsUsers?: "apart" | "together";
+  /** It matters only where there are clients of http-gateway, or where replicas leave each other answers in Redis. */
+  readonly needsBeside?: "http-gateway" | "redis";
 }
 
 /** Known-bad variants of grpc-proxy's watches and reads. Whoever builds something that can be wrong in a new way adds one here. */
@@ -143,5 +145,27 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     operations: 4_000,
     needsCuts: false,
     needsUsers: "together",
+  },
+  // A stream of events says that it has told one revision more than it has.
+  "an id one too far": {
+    file: "apps/http-gateway/src/events/event-stream.ts",
+    find: `header.revision);
+    const text`,
+    replace: `header.revision + 1n);
+    const text`,
+    caughtBy: "bookmarkable",
+    operations: 4_000,
+    needsCuts: false,
+    needsBeside: "http-gateway",
+  },
+  // What another replica has left in Redis is shown, whatever it is.
+  "believe what is stored": {
+    file: "libs/coalesce/src/cache/remote-answers.ts",
+    find: "const body = decodeStoreEntry(entry);",
+    replace: "const body = decodeStoreEntry(entry)?.subarray(0, 0);",
+    caughtBy: "acknowledged",
+    operations: 4_000,
+    needsCuts: false,
+    needsBeside: "redis",
   },
 };
