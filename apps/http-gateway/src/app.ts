@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { ReadHub } from "@etcd-edge/coalesce";
+import { Epochs, type ReadCounts, ReadHub, ReadsUnderUser } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -12,7 +12,13 @@ import {
   toChannelTarget,
 } from "@etcd-edge/endpoints";
 import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
-import { readServiceUser, ServiceIdentity, ServiceToken, TokenNames } from "@etcd-edge/identity";
+import {
+  isStaleTokenText,
+  readServiceUser,
+  ServiceIdentity,
+  ServiceToken,
+  TokenNames,
+} from "@etcd-edge/identity";
 import {
   type AppContext,
   type ClientTls,
@@ -36,6 +42,7 @@ import {
   exposeReads,
   exposeWatches,
   findNoTransform,
+  identityOfCredential,
   joinFabric,
   logHubEvent,
   toWatchOptions,
@@ -142,14 +149,44 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const balancer = undo.use(createBalancer());
   const direct = createBalancedUpstream(balancer);
   const turnEnd = createTurnEnd(writeDue);
-  const readHub = new ReadHub({
-    members: landAtTurnEnd(createReadMembers(balancer), turnEnd),
-    clock: systemClock,
-    defer: turnEnd,
-  });
-  exposeReads(metrics, readHub.counts);
+  const createReads = (over: ChannelBalancer, counts?: ReadCounts) =>
+    new ReadHub({
+      members: landAtTurnEnd(createReadMembers(over), turnEnd),
+      clock: systemClock,
+      defer: turnEnd,
+      ...(counts && { counts }),
+    });
+  const ownReads = createReads(balancer);
+  // Our own identity never shares a connection with clients (rule 8).
+  const service =
+    serviceToken &&
+    undo.use(
+      new ServiceIdentity({
+        balancer: undo.use(createBalancer()),
+        token: serviceToken,
+        clock: systemClock,
+        onAuthChanged: () => {
+          watches.forgetPermissions();
+          underUser?.forgetPermissions();
+        },
+      }),
+    );
+  const underUser =
+    service &&
+    new ReadsUnderUser({
+      clock: systemClock,
+      rememberMs: config.authRecheck,
+      own: ownReads,
+      ours: createReads(service.balancer, ownReads.counts),
+      credential: service.credential,
+      ask: (credential, range) => watches.askPermission(identityOfCredential(credential), range),
+      onRefused: ({ message }) => {
+        if (isStaleTokenText(message)) void service.refresh();
+      },
+    });
+  exposeReads(metrics, ownReads.counts, underUser);
   const upstream = config.shareReads
-    ? createSharedReads(direct, { hub: readHub, clock: systemClock })
+    ? createSharedReads(direct, { hub: underUser ?? ownReads, clock: systemClock })
     : direct;
   readiness.addCheck("etcd", () => (balancer.hasHealthy() ? undefined : "no etcd endpoint is healthy"));
 
@@ -162,20 +199,10 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   });
   const profile = chooseProfile(config.jsonProfile, detected);
 
-  // Our own identity never shares a connection with clients (rule 8).
-  const service =
-    serviceToken &&
-    undo.use(
-      new ServiceIdentity({
-        balancer: undo.use(createBalancer()),
-        token: serviceToken,
-        clock: systemClock,
-        onAuthChanged: () => watches.forgetPermissions(),
-      }),
-    );
+  const epochs = new Epochs(() => crypto.randomUUID());
   const fabric = await joinFabric(config, {
     ...{ tier: "http-gateway", namespace: "" },
-    ...{ balancer, logger, metrics },
+    ...{ balancer, logger, metrics, epochs },
   });
   if (fabric !== undefined) undo.use(fabric);
   const watches: WatchService = undo.use(
@@ -188,10 +215,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
       share: fabric?.share,
+      epochs,
     }),
   );
   fabric?.attach(watches);
-  balancer.onRepinned(() => {
+  balancer.onRepinned((clusterId) => {
+    epochs.repinned(clusterId);
     // etcd may wait for ever for the raft index that a token of the cluster before names.
     void service?.refresh();
     watches.repin();

@@ -1,6 +1,15 @@
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
-import { type EtcdCluster, enableAuth, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type EtcdCluster,
+  enableAuth,
+  findEtcdBinaries,
+  findFreePorts,
+  startEtcdCluster,
+} from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import type { HttpGateway } from "../src/app.ts";
@@ -156,6 +165,53 @@ describe.each(await findEtcdBinaries())("watches of the web before etcd $version
     expect(denied.lines).toHaveLength(1);
     expect(nobody.lines).toHaveLength(1);
     expect(await watchers(guarded)).toBe(1);
+  });
+
+  it("rule 28: reads of all who may read a key are shared under --user, and nobody else gets them", async () => {
+    await using undo = new AsyncDisposableStack();
+    const guarded = undo.use(await startEtcdCluster({ binary }));
+    await enableAuth(guarded, ["ann"]);
+    const folder = await mkdtemp(join(tmpdir(), "etcd-edge-user-"));
+    undo.defer(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, "password"), "pw");
+    const [admin = 0] = await findFreePorts(1);
+    const flags = [
+      "--user=root",
+      `--password-file=${join(folder, "password")}`,
+      "--auth-recheck=60s",
+      `--metrics-addr=http://127.0.0.1:${admin}`,
+    ];
+    const door = undo.use(await startGateway(guarded.endpoints, flags));
+    const post = async (path: string, body: unknown, token?: string): Promise<Record<string, unknown>> => {
+      const headers: Record<string, string> = token === undefined ? {} : { Authorization: token };
+      const answer = await fetch(`${door.url}${path}`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(body),
+      });
+      return (await answer.json()) as Record<string, unknown>;
+    };
+    const tokenOf = async (name: string): Promise<string> =>
+      String((await post("/v3/auth/authenticate", { name, password: "pw" }))["token"]);
+    const [one, two, ann] = [await tokenOf("root"), await tokenOf("root"), await tokenOf("ann")];
+    await post("/v3/kv/put", { key: b64("k"), value: b64("v") }, one);
+    const read = async (token: string): Promise<unknown> =>
+      await post("/v3/kv/range", { key: b64("k") }, token);
+    const shared = async (): Promise<number> => {
+      const text = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
+      return Number(/^etcd_edge_reads_as_user_total (\S+)/m.exec(text)?.[1]);
+    };
+    for (const token of [one, two]) {
+      const before = await shared();
+      await expect.poll(() => read(token).then(shared), { ...timeout, interval: 20 }).toBeGreaterThan(before);
+    }
+    const before = await shared();
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => read(i % 2 === 0 ? one : two)));
+    for (const answer of answers) expect(answer).toMatchObject({ kvs: [{ key: b64("k"), value: b64("v") }] });
+    expect(await shared()).toBe(before + 20);
+    expect(await read(ann)).toMatchObject({ code: 7, message: "etcdserver: permission denied" });
+    await post("/v3/kv/put", { key: b64("k"), value: b64("w") }, one);
+    expect(await read(two)).toMatchObject({ kvs: [{ value: b64("w") }] });
   });
 
   it("that are not read cost the others nothing, and miss nothing", async () => {

@@ -8,7 +8,7 @@ export const identityOptions: {
   user: stringOption({
     flag: "user",
     default: "",
-    doc: "user of etcd that this tier acts as in its own name, and that watches (and in grpc-proxy reads) are shared under by all clients who may read the same; clients' calls carry their own credential",
+    doc: "user of etcd that this tier acts as in its own name, and that watches and reads are shared under by all clients who may read the same; clients' calls carry their own credential",
     since: "edge",
   }),
   passwordFile: stringOption({

@@ -11,6 +11,7 @@ import { checkHeaders } from "./validators/headers.ts";
 import { checkLeaseBounds } from "./validators/lease-bounds.ts";
 import { checkLinearizable } from "./validators/linearizable.ts";
 import { checkOrdered } from "./validators/ordered.ts";
+import { checkPermitted } from "./validators/permitted.ts";
 import { checkPreviousValue } from "./validators/previous-value.ts";
 import { checkReliable } from "./validators/reliable.ts";
 import { checkRevisionOrder } from "./validators/revision-order.ts";
@@ -44,6 +45,7 @@ export function checkHistory(history: History, maxSteps?: number): Findings {
       ...[checkBookmarkable, checkFiltered, checkHeaders, checkCancels].flatMap((check) => check(history)),
       ...checkConvergence(history, timeline),
       ...checkLeaseBounds(history, timeline),
+      ...checkPermitted(history),
     ],
     search,
   };

@@ -14,7 +14,11 @@ const main = join(import.meta.dirname, "main.ts");
 const secure = ["--tls", "--token-ttl=2s"];
 const runs: Readonly<Record<string, readonly string[]>> = {
   "grpc-proxy-replicas": ["--start=grpc-proxy", "--replicas=2"],
-  "grpc-proxy-fabric": ["--start=grpc-proxy", "--replicas=3", "--nats"],
+  "grpc-proxy-fabric": ["--start=grpc-proxy", "--replicas=3", "--http-replicas=2", "--nats", "--redis"],
+  "grpc-proxy-users": [
+    ...["--start=grpc-proxy", "--replicas=2", "--http-replicas=1", "--nats", "--redis"],
+    ...["--service-user", ...secure],
+  ],
   "grpc-proxy-secure": ["--start=grpc-proxy", ...secure],
   "tcp-gateway": ["--start=tcp-gateway", "--replicas=2", "--tls"],
   chain: ["--start=chain", "--replicas=2", "--nats", ...secure],

@@ -76,6 +76,13 @@ export const verifyOptions = {
     since: "edge",
     check: positive("replicas"),
   }),
+  httpReplicas: intOption({
+    flag: "http-replicas",
+    default: 0,
+    doc: "how many replicas of http-gateway --start starts beside the door, before the same etcd: of three clients two watch there, as JSON lines and as Server-Sent Events, and one in three reads and writes",
+    since: "edge",
+    check: (value) => (value >= 0 ? undefined : `--http-replicas must not be negative: ${value}`),
+  }),
   tls: boolOption({
     flag: "tls",
     default: false,
@@ -88,10 +95,29 @@ export const verifyOptions = {
     doc: "replicas of what --start starts share what they watch, over a NATS server of their own",
     since: "edge",
   }),
+  redis: boolOption({
+    flag: "redis",
+    default: false,
+    doc: "replicas of the gRPC proxy that --start starts leave each other answers, in a Redis of their own",
+    since: "edge",
+  }),
   tokenTtl: durationOption({
     flag: "token-ttl",
     default: 0,
     doc: "switch users on in what --start starts, with tokens that are forgotten after this time without use",
+    since: "edge",
+  }),
+  limitedUsers: intOption({
+    flag: "limited-users",
+    default: 3,
+    doc: "with --token-ttl: users beside root, whose half of the clients may read and write some keys only, now these and now those",
+    since: "edge",
+    check: (value) => (value >= 0 ? undefined : `--limited-users must not be negative: ${value}`),
+  }),
+  serviceUser: boolOption({
+    flag: "service-user",
+    default: false,
+    doc: "with --token-ttl: our proxies have a user of their own, under which all who may share what is watched and read",
     since: "edge",
   }),
   faults: stringsOption({
@@ -185,6 +211,8 @@ export function findProblems(config: VerifyConfig): readonly string[] {
     problems.push("--endpoints and --start exclude each other");
   if (config.start === "" && config.faults.length > 0)
     problems.push("--faults needs --start: only what it starts may be disturbed");
+  if (config.serviceUser && config.tokenTtl === 0)
+    problems.push("--service-user needs --token-ttl: there are no users without it");
   if (config.user !== "" && !config.user.includes(":")) problems.push("--user must be name:password");
   return problems;
 }

@@ -102,9 +102,18 @@ async function startOwn(config: VerifyConfig, random: Random): Promise<Stack> {
   if (!isDoor(config.start)) throw new Error(`no door ${config.start}`);
   const members = config.members === 1 ? 1 : 3;
   const tokenTtlSeconds = Math.ceil(config.tokenTtl / 1000);
-  const { replicas, tls, nats: hasNats } = config;
+  const {
+    replicas,
+    httpReplicas,
+    tls,
+    nats: hasNats,
+    redis: hasRedis,
+    limitedUsers,
+    serviceUser: hasServiceUser,
+  } = config;
+  const users = { tokenTtlSeconds, limitedUsers, hasServiceUser };
   return await startStack(
-    { door: config.start, binary, members, replicas, tokenTtlSeconds, tls, hasNats },
+    { door: config.start, binary, members, replicas, tls, hasNats, hasRedis, httpReplicas, ...users },
     random,
   );
 }
@@ -137,9 +146,11 @@ async function roundOptions(config: VerifyConfig, stack: Stack | undefined): Pro
   const reference = config.reference.length > 0 ? config.reference : config.endpoints;
   return {
     target: stack?.target ?? { endpoints: config.endpoints, ...common },
+    ...(stack?.httpTarget && { http: stack.httpTarget }),
     reference: stack?.reference ?? { endpoints: reference, ...common },
     ratePerSecond: config.rate,
     clients: config.clients,
+    ...(stack?.limited && { limited: stack.limited }),
     watchStreams: config.watchStreams,
     leaseClients: 2,
     backlog: config.backlog,
@@ -155,10 +166,13 @@ function describe(config: VerifyConfig, stack: Stack | undefined): string {
   const { door, replicas, members, tls, tokenTtlSeconds, binary } = stack.options;
   const parts = [
     `${door}${door === "direct" ? "" : ` × ${replicas}`}`,
+    ...(stack.http.length === 0 ? [] : [`http-gateway × ${stack.http.length}`]),
     `etcd ${binary.version} × ${members}`,
     ...(tls ? ["TLS"] : []),
     ...(stack.nats === undefined ? [] : ["NATS"]),
+    ...(stack.redis === undefined ? [] : ["Redis"]),
     ...(tokenTtlSeconds > 0 ? [`users, tokens of ${tokenTtlSeconds} s`] : []),
+    ...(tokenTtlSeconds > 0 && stack.options.hasServiceUser ? ["shared under one of its own"] : []),
   ];
   return parts.join(", ");
 }

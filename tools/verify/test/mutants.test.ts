@@ -7,9 +7,10 @@ import type { RoundOptions } from "../src/driver/round-context.ts";
 import { type Disturb, runRound } from "../src/driver/run-round.ts";
 import { Timeline } from "../src/history/timeline.ts";
 import { type Stack, startStack } from "../src/stack/start-stack.ts";
+import { checkPermitted } from "../src/validators/permitted.ts";
 import { checkReliable } from "../src/validators/reliable.ts";
 import type { PromiseName } from "../src/validators/violation.ts";
-import { mutants } from "./mutants/mutants.ts";
+import { type Mutant, mutants } from "./mutants/mutants.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const hook = join(import.meta.dirname, "mutants", "mutant-hook.ts");
@@ -24,6 +25,8 @@ const roundOperations = 400;
  */
 const fabricTraffic = { ratePerSecond: 100, backlog: 200 } as const;
 const fabricRoundOperations = 800;
+/** Some of what users do is to be refused, and rights come and go by the second. */
+const usersTraffic = { ratePerSecond: 150, backlog: 200, groups: 3 } as const;
 
 /** Resets every connection between the proxy and etcd, again and again. */
 const cutUpstream =
@@ -42,10 +45,24 @@ function makeLag({ innerRelays: [first] }: Stack): void {
   first?.setWeather({ delayMs: [2, 15] });
 }
 
-function roundOptions({ target, reference }: Stack, settleMs: number): RoundOptions {
+type Needs = Pick<Mutant, "needsFabric" | "needsLag" | "needsUsers">;
+
+function trafficFor({ needsFabric, needsUsers }: Needs): Partial<RoundOptions> {
+  if (needsUsers !== undefined) return usersTraffic;
+  return needsFabric === undefined ? {} : fabricTraffic;
+}
+
+/** Of users all of it is one round, which ends as soon as it has shown what it was to show. */
+function roundOperationsOf({ needsFabric, needsUsers }: Needs, all: number): number {
+  if (needsUsers !== undefined) return all;
+  return needsFabric === undefined ? roundOperations : fabricRoundOperations;
+}
+
+function roundOptions({ target, reference, limited }: Stack, settleMs: number): RoundOptions {
   return {
     target,
     reference,
+    ...(limited && { limited }),
     ratePerSecond: 800,
     clients: 8,
     watchStreams: 12,
@@ -85,8 +102,11 @@ describe("verify is able to fail", () => {
     async ({ traffic, recorder }) => {
       while (!traffic.aborted) {
         const history = recorder.toHistory(0);
-        const losses = checkReliable(history, new Timeline(history.reference));
-        if (losses.some((loss) => loss.promise === promise)) onBroken();
+        const broken = [
+          ...checkReliable(history, new Timeline(history.reference)),
+          ...checkPermitted(history),
+        ];
+        if (broken.some((one) => one.promise === promise)) onBroken();
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
     };
@@ -97,13 +117,29 @@ describe("verify is able to fail", () => {
       void (await Promise.all(all.map((one) => one(controls))));
 
   /** grpc-proxy in front of the cluster, with one of the mutants in it. */
-  async function startProxy(mutant?: string, hasNats = false, members: 1 | 3 = 1): Promise<Stack> {
+  async function startProxy(mutant?: string, needs: Needs = {}): Promise<Stack> {
+    const { needsFabric, needsLag, needsUsers } = needs;
     const node =
       mutant === undefined ? {} : { node: { args: ["--import", hook], env: { VERIFY_MUTANT: mutant } } };
-    const common = { door: "grpc-proxy", members, tokenTtlSeconds: 0, tls: false } as const;
-    const running = members === 1 ? { cluster } : {};
+    const users = {
+      tokenTtlSeconds: needsUsers === undefined ? 0 : 60,
+      limitedUsers: 3,
+      hasServiceUser: needsUsers === "together",
+    };
+    const members = needsLag === true ? 3 : 1;
+    const hasNats = needsFabric !== undefined;
+    const running = members === 1 && needsUsers === undefined ? { cluster } : {};
+    const common = {
+      door: "grpc-proxy",
+      members,
+      replicas: hasNats ? 2 : 1,
+      hasNats,
+      hasRedis: false,
+      httpReplicas: 0,
+      tls: false,
+    } as const;
     return await startStack(
-      { ...common, hasNats, replicas: hasNats ? 2 : 1, binary: cluster.binary, ...running, ...node },
+      { ...common, ...users, binary: cluster.binary, ...running, ...node },
       random.fork(),
     );
   }
@@ -120,7 +156,7 @@ describe("verify is able to fail", () => {
   });
 
   it("and finds nothing where replicas share what they watch and frames get lost", async () => {
-    await using stack = await startProxy(undefined, true);
+    await using stack = await startProxy(undefined, { needsFabric: "lossy" });
     const limits = { operations: 1_000, durationMs: 30_000 };
     const options = { ...roundOptions(stack, 40_000), ...fabricTraffic };
     const history = await runRound(options, "fabric/", limits, random.fork(), loseFrames(stack));
@@ -131,20 +167,21 @@ describe("verify is able to fail", () => {
 
   it.each(Object.entries(mutants))(
     "%s is caught",
-    async (name, { caughtBy, operations, needsCuts, needsFabric, needsLag }) => {
-      await using stack = await startProxy(name, needsFabric !== undefined, needsLag === true ? 3 : 1);
-      if (needsLag === true) makeLag(stack);
+    async (name, { caughtBy, operations, needsCuts, ...needs }) => {
+      await using stack = await startProxy(name, needs);
+      if (needs.needsLag === true) makeLag(stack);
       // A mutant's watches need not come to rest.
-      const options = { ...roundOptions(stack, 500), ...(needsFabric ? fabricTraffic : {}) };
-      const perRound = needsFabric ? fabricRoundOperations : roundOperations;
+      const options = { ...roundOptions(stack, 500), ...trafficFor(needs) };
+      const isSlow = needs.needsFabric !== undefined || needs.needsUsers !== undefined;
+      const perRound = roundOperationsOf(needs, operations);
       const found = new Set<PromiseName>();
       for (let done = 0; done < operations && !found.has(caughtBy); done += perRound) {
         const limits = { operations: perRound, durationMs: 60_000 };
         const caught = new AbortController();
         const disturb = together(
           ...(needsCuts ? [cutUpstream(stack)] : []),
-          ...(needsFabric === "lossy" ? [loseFrames(stack)] : []),
-          ...(needsFabric ? [untilBroken(caughtBy, () => caught.abort())] : []),
+          ...(needs.needsFabric === "lossy" ? [loseFrames(stack)] : []),
+          ...(isSlow ? [untilBroken(caughtBy, () => caught.abort())] : []),
         );
         const prefix = `${name}/${done}/`;
         const history = await runRound(options, prefix, limits, random.fork(), disturb, caught.signal);

@@ -35,6 +35,7 @@ describe("a short run with faults", () => {
       "--members=1",
       "--tls",
       "--token-ttl=1s",
+      "--service-user",
       "--duration=6s",
       `--faults=${faults}`,
     );
@@ -50,6 +51,24 @@ describe("a short run with faults", () => {
       rounds: [{ violations: [] }],
     });
     expect(await readdir(join(out, "violations"))).toEqual([]);
+  });
+
+  it("finds nothing where replicas of both doors share over NATS and Redis", async () => {
+    const report = await run(
+      "--start=grpc-proxy",
+      "--http-replicas=1",
+      "--nats",
+      "--redis",
+      "--members=1",
+      "--duration=6s",
+      "--faults=cut,kill-replica,lose-frames,flush-redis,cut-redis,stop-redis,kill-redis",
+    );
+    expect(renderText(report)).toContain("every promise was kept");
+    expect(report.notes).toEqual([]);
+    const [round] = report.rounds;
+    expect(round?.operations.answered).toBeGreaterThan(300);
+    expect(round?.watches.lines).toBeGreaterThan(0);
+    expect(round?.watches.eventStreams).toBeGreaterThan(0);
   });
 });
 
@@ -71,5 +90,7 @@ describe("the command line", () => {
     expect(findProblems(configOf("--faults=cut"))).toHaveLength(2);
     expect(findProblems(configOf("--start=direct", "--endpoints=a:1"))).toHaveLength(1);
     expect(findProblems(configOf("--start=direct", "--faults=all"))).toEqual([]);
+    expect(findProblems(configOf("--start=grpc-proxy", "--service-user"))).toHaveLength(1);
+    expect(findProblems(configOf("--start=grpc-proxy", "--service-user", "--token-ttl=2s"))).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import type { ReadService } from "./read-service.ts";
 
 /** What is answered from memory and what is kept there: `etcd_edge_cache_*`. */
 export function exposeCache(metrics: Metrics, reads: ReadService): void {
-  const { cache, counts: shared, desk } = reads;
+  const { cache, counts: shared } = reads;
   const { counts, held } = cache;
   metrics.observedCounters({
     name: "etcd_edge_cache_answers_total",
@@ -37,16 +37,6 @@ export function exposeCache(metrics: Metrics, reads: ReadService): void {
     "Reads that were refused because their revision is compacted.",
     () => counts.compacted,
   );
-  metrics.observedCounter({
-    name: "etcd_edge_reads_as_user_total",
-    help: "Reads that went, or were answered, under --user, because etcd lets their clients read the same.",
-    read: () => desk.shared,
-  });
-  metrics.observedCounter({
-    name: "etcd_edge_reads_as_user_refused_total",
-    help: "Of those, reads that etcd refused --user: they were asked again as their clients.",
-    read: () => desk.refusals,
-  });
   counter("held_opened", "Ranges that were taken to be held.", () => held.counts.opened);
   metrics.observedCounters({
     name: "etcd_edge_cache_held_ended_total",

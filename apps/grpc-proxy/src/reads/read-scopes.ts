@@ -106,14 +106,7 @@ export class ReadScopes {
       clock,
       rememberMs,
       asksFirst,
-      ask: async (range) => {
-        const { own, release } = watches.holdHub(identity);
-        try {
-          await own.probe(range);
-        } finally {
-          release();
-        }
-      },
+      ask: (range) => watches.askPermission(identity, range),
     });
   }
 

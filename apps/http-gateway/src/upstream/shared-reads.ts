@@ -1,4 +1,4 @@
-import { findShareable, type ReadFailure, type ReadHub, type ReadResult } from "@etcd-edge/coalesce";
+import { findShareable, type ReadFailure, type ReadResult, type Reads } from "@etcd-edge/coalesce";
 import { GrpcStatus } from "@etcd-edge/proto";
 import type { Clock } from "@etcd-edge/runtime";
 import { type Metadata, type UnaryAnswer, type Upstream, UpstreamError } from "./upstream.ts";
@@ -11,7 +11,7 @@ const answerHeaders: Metadata = ["content-type", "application/grpc"];
  */
 export function createSharedReads(
   inner: Upstream,
-  { hub, clock }: { readonly hub: Pick<ReadHub<unknown>, "read">; readonly clock: Clock },
+  { hub, clock }: { readonly hub: Reads; readonly clock: Clock },
 ): Upstream {
   const toAnswer = createAnswers();
   return {

@@ -1,9 +1,7 @@
-import { etcdErrors } from "@etcd-edge/proto";
+import { isOfIdentity } from "../permission/identity-refusal.ts";
 import type { ReadPermissions } from "../permission/read-permissions.ts";
 import type { Clock } from "../ports.ts";
 import type { ReadFailure, ReadResult } from "../read/ports.ts";
-import { ProbeError } from "../watch/probe-flight.ts";
-import { isRefusal } from "../watch/probe-refusal.ts";
 import type { CachedRead, CacheScope } from "./cached-read.ts";
 import type { RangePlan } from "./range-plan.ts";
 import type { ReadCache } from "./read-cache.ts";
@@ -163,9 +161,4 @@ export class ReadDesk {
     const refusedUntil = this.#refused.get(plan);
     return refusedUntil !== undefined && this.#options.clock.nowMs() < refusedUntil ? undefined : plan;
   }
-}
-
-/** Whether etcd has said it of who asked, not of what was asked. */
-function isOfIdentity({ code, message }: ReadFailure): boolean {
-  return message === etcdErrors.authOldRevision.message || isRefusal(new ProbeError(code, message));
 }

@@ -6,8 +6,18 @@ import type { KeySpace } from "./key-space.ts";
 /** What a client has last seen of a key: compares are made from it, so that they hold about as often as not. */
 export type Seen = ReadonlyMap<string, Stored | undefined>;
 
-/** Draws the next thing a client does. @param newValue a value that nobody else ever writes */
-export function chooseAction(random: Random, space: KeySpace, seen: Seen, newValue: () => string): Action {
+/**
+ * Draws the next thing a client does.
+ * @param newValue a value that nobody else ever writes
+ * @param past a revision that others read at, too; 0 where there is none yet
+ */
+export function chooseAction(
+  random: Random,
+  space: KeySpace,
+  seen: Seen,
+  newValue: () => string,
+  past: () => bigint,
+): Action {
   const index = random.below(space.groups.length);
   const keys = space.groups[index] ?? [];
   const put = (): SimpleAction => ({ t: "put", key: random.pick(keys), value: newValue(), lease: 0n });
@@ -24,7 +34,12 @@ export function chooseAction(random: Random, space: KeySpace, seen: Seen, newVal
   if (draw < 38) return put();
   if (draw < 46) return remove();
   if (draw < 66) return get(false);
-  if (draw < 80) return get(true);
+  if (draw < 76) return get(true);
+  if (draw < 82) {
+    const at = past();
+    const span = space.groupSpan(index);
+    return at > 0n ? { t: "range", span, serializable: random.chance(50), at } : get(true);
+  }
   return chooseTxn(random, keys, seen, get, newValue);
 }
 

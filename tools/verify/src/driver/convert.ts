@@ -20,6 +20,15 @@ export function toRange({ key, end }: KeySpan): { key: Uint8Array; rangeEnd: Uin
   return { key: toBytes(key), rangeEnd: toBytes(end ?? "") };
 }
 
+/** The span that the fields of a request name. */
+export function spanOf(
+  asked: { readonly key?: Uint8Array; readonly rangeEnd?: Uint8Array } | undefined,
+): KeySpan {
+  const key = decoder.decode(asked?.key);
+  const end = decoder.decode(asked?.rangeEnd);
+  return end === "" ? { key } : { key, end };
+}
+
 export function toStored(kv: KeyValue | undefined): Stored {
   return {
     key: decoder.decode(kv?.key),

@@ -11,19 +11,27 @@ import {
   Watch,
 } from "@etcd-edge/proto";
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import type { CallClient } from "./call-client.ts";
 
 /** The methods a run uses. */
 export const kv: GrpcJsService<typeof KV> = toGrpcJsService(KV);
 export const lease: GrpcJsService<typeof Lease> = toGrpcJsService(Lease);
 export const watch: GrpcJsService<typeof Watch> = toGrpcJsService(Watch);
-const auth: GrpcJsService<typeof Auth> = toGrpcJsService(Auth);
+export const auth: GrpcJsService<typeof Auth> = toGrpcJsService(Auth);
 
 export interface EtcdClientOptions {
   /** `host:port` of each; one is used until it fails, then the next. */
   readonly endpoints: readonly string[];
   /** PEM of the authority that signed the servers' certificates; plaintext without it. */
   readonly ca?: Buffer;
-  readonly user?: { readonly name: string; readonly password: string };
+  readonly user?: EtcdUser;
+}
+
+export interface EtcdUser {
+  readonly name: string;
+  readonly password: string;
+  /** May do some things only: to be refused is nothing that another token would mend. */
+  readonly isLimited?: boolean;
 }
 
 const callTimeoutMs = 5_000;
@@ -35,7 +43,7 @@ const unauthenticated = 16;
  * A client as users have it: grpc-js, which shares no code with ours and so cannot hide its faults; no retries, because a
  * failed call is part of the history. Disposing closes its connections.
  */
-export class EtcdClient implements Disposable {
+export class EtcdClient implements CallClient, Disposable {
   readonly #options: EtcdClientOptions;
   readonly #clients = new Map<string, Client>();
   #at: number;
@@ -45,6 +53,12 @@ export class EtcdClient implements Disposable {
   constructor(options: EtcdClientOptions, first = 0) {
     this.#options = options;
     this.#at = first % options.endpoints.length;
+  }
+
+  /** The user, where it is one who may do some things only. */
+  get limitedUser(): string | undefined {
+    const { user } = this.#options;
+    return user?.isLimited === true ? user.name : undefined;
   }
 
   /** @throws ServiceError of grpc-js: `code`, `details` */
@@ -93,8 +107,9 @@ export class EtcdClient implements Disposable {
     if (code === unavailable || code === deadlineExceeded)
       this.#at = (this.#at + 1) % this.#options.endpoints.length;
     // A token that is not known, has expired, or is of an earlier revision of users and roles.
-    if (/auth token|auth store|permission denied|user name is empty/.test(details ?? ""))
-      this.#token = undefined;
+    const isOver = /auth token|auth store|user name is empty/.test(details ?? "");
+    const isDenied = this.limitedUser === undefined && (details ?? "").includes("permission denied");
+    if (isOver || isDenied) this.#token = undefined;
     // etcd waits for the raft index that a simple token names: with one of another cluster that may be for ever.
     if (code === deadlineExceeded) this.#token = undefined;
   }
@@ -107,7 +122,9 @@ export class EtcdClient implements Disposable {
   async #authenticate(timeoutMs: number): Promise<void> {
     const { user } = this.#options;
     if (user === undefined || this.#token !== undefined) return;
-    const { token } = await this.#once(auth.authenticate, user, timeoutMs, new Metadata());
+    const { name, password } = user;
+    const asked = { name, password };
+    const { token } = await this.#once(auth.authenticate, asked, timeoutMs, new Metadata());
     this.#token = token;
   }
 

@@ -27,6 +27,12 @@ export class KeySpace {
     return spanOfPrefix(`${this.prefix}g${index}/`);
   }
 
+  /** A key, or all that begin alike. */
+  plainSpan(random: Random): KeySpan {
+    const index = random.below(this.groups.length);
+    return random.pick([{ key: random.pick(this.groups[index] ?? []) }, this.groupSpan(index), this.whole]);
+  }
+
   /** What somebody may want to watch: a key, a few neighbours, a group, some groups, or everything. */
   someSpan(random: Random): KeySpan {
     const index = random.below(this.groups.length);

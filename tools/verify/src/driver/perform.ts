@@ -1,24 +1,25 @@
 import type { ResponseHeader } from "@etcd-edge/proto";
 import type { ServiceError } from "@grpc/grpc-js";
 import type { Action, Answer, Outcome } from "../history/operation.ts";
+import type { CallClient } from "./call-client.ts";
 import { toBytes, toRange, toSimpleAnswer, toStored, toTxnRequest } from "./convert.ts";
-import { type EtcdClient, failureText, kv } from "./etcd-client.ts";
+import { failureText, kv } from "./etcd-client.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** Does an action and takes down how it went. @returns its outcome; never throws for a failed call */
 export async function perform(
   recorder: Recorder,
   client: number,
-  etcd: EtcdClient,
+  etcd: CallClient,
   action: Action,
 ): Promise<Outcome> {
   const invokedAt = recorder.now();
   const outcome = await send(etcd, action).catch(toFailure);
-  recorder.operation(client, action, invokedAt, outcome);
+  recorder.operation(client, action, invokedAt, outcome, etcd.limitedUser);
   return outcome;
 }
 
-async function send(etcd: EtcdClient, action: Action): Promise<Outcome> {
+async function send(etcd: CallClient, action: Action): Promise<Outcome> {
   switch (action.t) {
     case "put": {
       const { key, value, lease } = action;
@@ -30,8 +31,8 @@ async function send(etcd: EtcdClient, action: Action): Promise<Outcome> {
       return answered({ t: "delete", deleted: Number(deleted) }, header);
     }
     case "range": {
-      const { serializable, span } = action;
-      const { header, kvs } = await etcd.ask(kv.range, { ...toRange(span), serializable });
+      const { serializable, span, at: revision = 0n } = action;
+      const { header, kvs } = await etcd.ask(kv.range, { ...toRange(span), serializable, revision });
       return answered({ t: "range", kvs: kvs.map(toStored) }, header);
     }
     case "txn": {

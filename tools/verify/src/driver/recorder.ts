@@ -1,6 +1,7 @@
 import type { History, LeaseRecord, ReferenceChange } from "../history/history.ts";
 import type { Action, Operation, Outcome } from "../history/operation.ts";
-import type { WatchMessage, WatchRecord, WatchRequest } from "../history/watch-record.ts";
+import type { RightRecord, RightsRecord } from "../history/rights.ts";
+import type { WatchMessage, WatchRecord, WatchRequest, WatchVia } from "../history/watch-record.ts";
 
 /** A watch while it is recorded. */
 export interface OpenWatch {
@@ -16,6 +17,9 @@ export type OpenLease = { -readonly [K in keyof LeaseRecord]: LeaseRecord[K] } &
   renewals: LeaseRecord["renewals"][number][];
 };
 
+/** A right while it is recorded. */
+export type OpenRight = { -readonly [K in keyof RightRecord]: RightRecord[K] };
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Takes down what happens, in milliseconds since it was made. */
@@ -26,6 +30,9 @@ export class Recorder {
   readonly changes: ReferenceChange[] = [];
   readonly gaps: { after: bigint; upto: bigint }[] = [];
   readonly leases: OpenLease[] = [];
+  readonly rights: OpenRight[] = [];
+  /** What the door promises about those; nothing where all users may do everything. */
+  rightsPromised: Omit<RightsRecord, "records"> | undefined;
   readonly #disturbances: [number, number][] = [];
   readonly #watches: {
     readonly fixed: Omit<WatchRecord, "messages" | "isOpenAtEnd">;
@@ -58,13 +65,24 @@ export class Recorder {
     if (revision > this.head) this.head = revision;
   }
 
-  operation(client: number, action: Action, invokedAt: number, outcome: Outcome): void {
+  /** @param user one who may do some things only */
+  operation(client: number, action: Action, invokedAt: number, outcome: Outcome, user?: string): void {
     const id = this.operations.length;
     if (outcome.t === "answered") this.saw(outcome.revision);
-    this.operations.push({ id, client, invokedAt, returnedAt: this.now(), action, outcome });
+    const common = { id, client, invokedAt, returnedAt: this.now(), action, outcome };
+    this.operations.push(user === undefined ? common : { ...common, user });
   }
 
-  watch(client: number, stream: number, request: WatchRequest, resumes?: number): OpenWatch {
+  watch(
+    client: number,
+    stream: number,
+    request: WatchRequest,
+    more: {
+      readonly resumes?: number | undefined;
+      readonly user?: string | undefined;
+      readonly via?: WatchVia;
+    } = {},
+  ): OpenWatch {
     const id = this.#watches.length;
     const open: OpenWatch = { id, request, messages: [], isOpen: true };
     const fixed: Writable<Omit<WatchRecord, "messages" | "isOpenAtEnd">> = {
@@ -74,7 +92,9 @@ export class Recorder {
       request,
       askedAt: this.now(),
     };
-    if (resumes !== undefined) fixed.resumes = resumes;
+    if (more.resumes !== undefined) fixed.resumes = more.resumes;
+    if (more.user !== undefined) fixed.user = more.user;
+    if (more.via !== undefined) fixed.via = more.via;
     this.#watches.push({ fixed, open });
     return open;
   }
@@ -105,6 +125,7 @@ export class Recorder {
         ...(open.cancelAskedAt === undefined ? {} : { cancelAskedAt: open.cancelAskedAt }),
       })),
       leases: this.leases,
+      ...(this.rightsPromised && { rights: { ...this.rightsPromised, records: this.rights } }),
       compactions: this.compactions,
       reference: { from: this.#from, changes: this.changes, gaps: this.gaps },
       calmFrom,

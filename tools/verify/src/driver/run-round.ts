@@ -12,6 +12,7 @@ import { runLeases } from "./lease-actor.ts";
 import { perform } from "./perform.ts";
 import { Recorder } from "./recorder.ts";
 import { ReferenceWatch } from "./reference-watch.ts";
+import { giveRights } from "./rights-actor.ts";
 import type { RoundContext, RoundOptions } from "./round-context.ts";
 import { runTraffic } from "./traffic-actor.ts";
 import { runWatches } from "./watch-actor.ts";
@@ -71,6 +72,7 @@ export async function runRound(
   interrupt?.addEventListener("abort", stop);
   const reference = new ReferenceWatch(context);
   const { done } = await reference.start();
+  const rights = await giveRights(context, random.fork());
   await writeBacklog(context, random.fork());
   const timer = setTimeout(stop, limits.durationMs);
   const controls: RoundControls = {
@@ -90,6 +92,7 @@ export async function runRound(
   await Promise.all([
     ...many(options.clients, (client, own) => runTraffic(context, client, own)),
     ...many(options.leaseClients, (client, own) => runLeases(context, client, own)),
+    rights?.run(),
     runCompactor(context, random.fork(), () => eager > 0),
     disturb(controls),
   ]);
@@ -102,6 +105,7 @@ export async function runRound(
   const history = recorder.toHistory(calmFrom);
   end.abort();
   await Promise.all([...watches, done]);
+  await rights?.forget();
   return history;
 }
 

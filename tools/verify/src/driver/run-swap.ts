@@ -5,6 +5,7 @@ import type { WatchRequest } from "../history/watch-record.ts";
 import type { Stack } from "../stack/start-stack.ts";
 import { toBytes, toRange } from "./convert.ts";
 import { EtcdClient, type EtcdClientOptions, kv } from "./etcd-client.ts";
+import { callsOver } from "./grpc-watch.ts";
 import { KeySpace } from "./key-space.ts";
 import { type OpenWatch, Recorder } from "./recorder.ts";
 import { WatchStream } from "./watch-stream.ts";
@@ -128,7 +129,7 @@ async function watchAll(
         fragment: random.chance(30),
       };
       const open = recorder.watch(client, client, request);
-      const stream = await WatchStream.open(recorder, etcd);
+      const stream = await WatchStream.open(recorder, callsOver(etcd));
       undo.defer(() => stream.leaveOpen());
       await stream.create(open, createTimeoutMs);
       return open;

@@ -4,9 +4,13 @@ import type { KeySpan } from "../history/stored.ts";
 import type { WatchRecord, WatchRequest } from "../history/watch-record.ts";
 import { firstOwed, spokenUpTo } from "../validators/coverage.ts";
 import { EtcdClient } from "./etcd-client.ts";
+import { callsOver } from "./grpc-watch.ts";
+import { HttpClient } from "./http-client.ts";
+import { eventsOver, linesOver } from "./http-watch.ts";
 import type { OpenWatch } from "./recorder.ts";
-import type { RoundContext } from "./round-context.ts";
+import { httpTargetOf, type RoundContext, type RoundOptions, targetOf } from "./round-context.ts";
 import { WatchStream } from "./watch-stream.ts";
+import type { WatchOpener } from "./watch-wire.ts";
 
 const createTimeoutMs = 8_000;
 const retryMs = 60;
@@ -24,11 +28,12 @@ interface Wish {
  * was told it does not ask for again; what it missed it does.
  */
 export async function runWatches(context: RoundContext, client: number, random: Random): Promise<void> {
-  using etcd = new EtcdClient(context.options.target, client);
-  let wishes: readonly Wish[] = newWishes(context, random);
+  using doors = new DisposableStack();
+  const opener = openerFor(context.options, client, doors);
+  let wishes: readonly Wish[] = newWishes(context, opener, random);
   while (!context.end.aborted) {
-    const left = await watchOnce(context, client, etcd, random, wishes).catch(() => wishes);
-    wishes = left.length > 0 ? left : newWishes(context, random);
+    const left = await watchOnce(context, client, opener, random, wishes).catch(() => wishes);
+    wishes = left.length > 0 ? left : newWishes(context, opener, random);
     if (!context.end.aborted) await delay(retryMs);
   }
 }
@@ -37,19 +42,23 @@ export async function runWatches(context: RoundContext, client: number, random: 
 async function watchOnce(
   context: RoundContext,
   client: number,
-  etcd: EtcdClient,
+  opener: WatchOpener,
   random: Random,
   wishes: readonly Wish[],
 ): Promise<readonly Wish[]> {
   const { recorder, traffic, end } = context;
   await context.whileHushed();
   // Watching does not keep a token alive: who comes back has another.
-  etcd.forgetToken();
+  opener.forgetToken();
   const number = streams++;
-  using stream = await WatchStream.open(recorder, etcd);
+  using stream = await WatchStream.open(recorder, opener);
   const opened: OpenWatch[] = [];
   for (const { request, resumes } of wishes) {
-    const open = recorder.watch(client, number, request, resumes);
+    const open = recorder.watch(client, number, request, {
+      resumes,
+      user: opener.limitedUser,
+      via: opener.via,
+    });
     opened.push(open);
     if (!(await stream.create(open, createTimeoutMs))) break;
   }
@@ -62,6 +71,8 @@ async function watchOnce(
       await Promise.race([stream.ended, untilAborted(end)]);
       break;
     }
+    // Nobody sits there for watches that were all refused.
+    if (opened.every((open) => !open.isOpen && open.cancelAskedAt === undefined)) break;
     const draw = random.below(100);
     if (draw < 12) stream.askProgress();
     else if (draw < 15 && opened.length > 1) stream.cancel(random.pick(opened));
@@ -89,12 +100,23 @@ function wishToResume(open: OpenWatch, client: number, stream: number): Wish | u
   return { request: { ...open.request, startRevision }, resumes: open.id };
 }
 
-function newWishes(context: RoundContext, random: Random): readonly Wish[] {
-  return Array.from({ length: random.between(1, 4) }, () => ({ request: newRequest(context, random) }));
+/** Where there is a door for HTTP every third client has lines of JSON there, and every third events. */
+function openerFor(options: RoundOptions, client: number, undo: DisposableStack): WatchOpener {
+  const http = httpTargetOf(options, client);
+  if (http === undefined || client % 3 === 2)
+    return callsOver(undo.use(new EtcdClient(targetOf(options, client), client)));
+  const door = undo.use(new HttpClient(http, client));
+  return client % 3 === 0 ? linesOver(door) : eventsOver(door);
 }
 
-function newRequest({ recorder, space }: RoundContext, random: Random): WatchRequest {
-  const span: KeySpan = space.someSpan(random);
+function newWishes(context: RoundContext, { via }: WatchOpener, random: Random): readonly Wish[] {
+  const isPlain = via === "events";
+  const length = isPlain ? 1 : random.between(1, 4);
+  return Array.from({ length }, () => ({ request: newRequest(context, isPlain, random) }));
+}
+
+function newRequest({ recorder, space }: RoundContext, isPlain: boolean, random: Random): WatchRequest {
+  const span: KeySpan = isPlain ? space.plainSpan(random) : space.someSpan(random);
   const filter = random.below(6);
   return {
     span,
@@ -102,8 +124,8 @@ function newRequest({ recorder, space }: RoundContext, random: Random): WatchReq
     prevKv: random.chance(40),
     noPut: filter === 0,
     noDelete: filter === 1,
-    progressNotify: random.chance(40),
-    fragment: random.chance(30),
+    progressNotify: !isPlain && random.chance(40),
+    fragment: !isPlain && random.chance(30),
   };
 }
 

@@ -1,48 +1,43 @@
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  type MessageInitShape,
-  WatchCreateRequest_FilterType,
-  type WatchRequestSchema,
-  type WatchResponse,
-} from "@etcd-edge/proto";
-import type { ClientDuplexStream } from "@grpc/grpc-js";
+import { WatchCreateRequest_FilterType, type WatchResponse } from "@etcd-edge/proto";
 import { toChangeEvent, toRange } from "./convert.ts";
-import { type EtcdClient, failureText, watch } from "./etcd-client.ts";
+import { failureText } from "./etcd-client.ts";
 import type { OpenWatch, Recorder } from "./recorder.ts";
+import type { WatchOpener, WatchWire } from "./watch-wire.ts";
 
-type Duplex = ClientDuplexStream<MessageInitShape<typeof WatchRequestSchema>, WatchResponse>;
-
-/** One Watch call with some watches on it. Every message goes into the records of those it is for. */
+/** One stream with some watches on it. Every message goes into the records of those it is for. */
 export class WatchStream implements Disposable {
   /** Resolves when the call is over, however it ended. */
   readonly ended: Promise<void>;
   readonly #recorder: Recorder;
-  readonly #duplex: Duplex;
+  #wire: WatchWire | undefined;
   readonly #byId = new Map<bigint, OpenWatch>();
   readonly #canceled = new Set<OpenWatch>();
   #creating: { readonly open: OpenWatch; readonly created: () => void } | undefined;
   #isOver = false;
 
-  private constructor(recorder: Recorder, etcd: EtcdClient, duplex: Duplex) {
+  private constructor(recorder: Recorder, ended: Promise<void>) {
     this.#recorder = recorder;
-    this.#duplex = duplex;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.ended = promise;
-    const end = (reason: string): void => {
-      this.#end(reason);
-      resolve();
-    };
-    duplex.on("data", (message: WatchResponse) => this.#take(message));
-    duplex.on("error", (error: unknown) => {
-      etcd.noteFailure(error);
-      end(failureText(error));
-    });
-    duplex.on("end", () => end("0"));
+    this.ended = ended;
   }
 
   /** @throws ServiceError where no token can be had */
-  static async open(recorder: Recorder, etcd: EtcdClient): Promise<WatchStream> {
-    return new WatchStream(recorder, etcd, await etcd.open(watch.watch));
+  static async open(recorder: Recorder, opener: WatchOpener): Promise<WatchStream> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stream = new WatchStream(recorder, promise);
+    const end = (reason: string): void => {
+      stream.#end(reason);
+      resolve();
+    };
+    stream.#wire = await opener.openWatch({
+      onMessage: (message) => stream.#take(message),
+      onError: (error) => {
+        opener.noteFailure(error);
+        end(failureText(error));
+      },
+      onEnd: () => end("0"),
+    });
+    return stream;
   }
 
   get isOver(): boolean {
@@ -61,7 +56,7 @@ export class WatchStream implements Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#creating = { open, created: resolve };
     if (this.#isOver) return false;
-    this.#duplex.write({ requestUnion: { case: "createRequest", value } });
+    this.#wire?.write({ requestUnion: { case: "createRequest", value } });
     const patience = new AbortController();
     await Promise.race([
       promise,
@@ -76,30 +71,30 @@ export class WatchStream implements Disposable {
     for (const [watchId, one] of this.#byId) {
       if (one !== open || this.#isOver) continue;
       open.cancelAskedAt = this.#recorder.now();
-      this.#duplex.write({ requestUnion: { case: "cancelRequest", value: { watchId } } });
+      this.#wire?.write({ requestUnion: { case: "cancelRequest", value: { watchId } } });
     }
   }
 
   askProgress(): void {
-    if (!this.#isOver) this.#duplex.write({ requestUnion: { case: "progressRequest", value: {} } });
+    if (!this.#isOver) this.#wire?.write({ requestUnion: { case: "progressRequest", value: {} } });
   }
 
   /** Reads nothing for a while, as a client does that is busy with something else. */
   async sleep(ms: number): Promise<void> {
-    this.#duplex.pause();
+    this.#wire?.pause();
     await Promise.race([delay(ms), this.ended]);
-    this.#duplex.resume();
+    this.#wire?.resume();
   }
 
   /** Ends the call and says nothing of it in the records: its watches were there to the end. */
   leaveOpen(): void {
     this.#isOver = true;
-    this.#duplex.cancel();
+    this.#wire?.cancel();
   }
 
   [Symbol.dispose](): void {
     this.#end("the client left");
-    this.#duplex.cancel();
+    this.#wire?.cancel();
   }
 
   #end(reason: string): void {

@@ -5,12 +5,14 @@ import type { Fault } from "./fault.ts";
 import { natsFaults } from "./nats-faults.ts";
 import { networkFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
+import { redisFaults } from "./redis-faults.ts";
 
 /** Every fault by the name that `--faults` takes. */
 export const faults = {
   ...processFaults,
   ...networkFaults,
   ...natsFaults,
+  ...redisFaults,
   compact: {
     summary: "everything up to the head is compacted, ten times a second",
     run: async (_stack: Stack, controls: RoundControls) => {

@@ -6,7 +6,7 @@ import type { Fault } from "./fault.ts";
 
 /** One hop, or all connections of one side of the door. */
 function someRelays(stack: Stack, { random }: RoundControls): readonly FaultRelay[] {
-  const side = random.pick([stack.outerRelays, stack.innerRelays]);
+  const side = random.pick([[...stack.outerRelays, ...stack.httpRelays], stack.innerRelays]);
   return random.chance(60) ? [random.pick(side)] : side;
 }
 

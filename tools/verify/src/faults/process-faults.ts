@@ -6,11 +6,11 @@ import type { Fault } from "./fault.ts";
 
 type Pick = (stack: Stack) => readonly Unit[];
 
-const replicasOf: Pick = (stack) => stack.tiers.flat();
+const replicasOf: Pick = (stack) => [...stack.tiers.flat(), ...stack.http];
 const membersOf: Pick = (stack) => stack.members;
 
 const needsTier = (stack: Stack): string | undefined =>
-  stack.tiers.length === 0 ? "there is no tier in front of etcd" : undefined;
+  replicasOf(stack).length === 0 ? "there is no tier in front of etcd" : undefined;
 
 function one({ random }: RoundControls, units: readonly Unit[]): Unit {
   return random.pick(units);

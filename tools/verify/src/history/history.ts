@@ -1,4 +1,5 @@
 import type { Operation } from "./operation.ts";
+import type { RightsRecord } from "./rights.ts";
 import type { ChangeEvent } from "./stored.ts";
 import type { WatchRecord } from "./watch-record.ts";
 
@@ -50,6 +51,8 @@ export interface History {
   };
   /** What was asked to be compacted, whether or not it was answered. */
   readonly compactions: readonly { readonly askedAt: number; readonly revision: bigint }[];
+  /** Of users who may do some things only; absent where everybody may do everything. */
+  readonly rights?: RightsRecord;
   /** When nothing more was disturbed, and by when all had to come to rest. */
   readonly calmFrom: number;
   readonly endedAt: number;

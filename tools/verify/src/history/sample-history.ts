@@ -124,8 +124,9 @@ export function operation(
 
 export const putAction = (key: string, value: string): Action => ({ t: "put", key, value, lease: 0n });
 
-export const getAction = (key: string, serializable = false): Action => ({
+export const getAction = (key: string, serializable = false, at?: bigint): Action => ({
   t: "range",
   span: { key },
   serializable,
+  ...(at === undefined ? {} : { at }),
 });

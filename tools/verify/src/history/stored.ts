@@ -29,6 +29,13 @@ export function holds(span: KeySpan, key: string): boolean {
   return span.end === undefined ? key === span.key : key >= span.key && key < span.end;
 }
 
+/** Whether every key of one span lies in another. */
+export function spanWithin(inner: KeySpan, outer: KeySpan): boolean {
+  if (!holds(outer, inner.key)) return false;
+  if (inner.end === undefined) return true;
+  return outer.end === undefined ? inner.end === `${outer.key}\0` : inner.end <= outer.end;
+}
+
 /** As a person would write it: `a` or `[a, b)`. */
 export function describeSpan({ key, end }: KeySpan): string {
   return end === undefined ? key : `[${key}, ${end})`;

@@ -1,5 +1,8 @@
 import type { ChangeEvent, KeySpan } from "./stored.ts";
 
+/** Calls of the Watch service, lines of JSON, Server-Sent Events. */
+export type WatchVia = "grpc" | "lines" | "events";
+
 /** What a client asked of a watch. */
 export interface WatchRequest {
   readonly span: KeySpan;
@@ -45,6 +48,10 @@ export type WatchMessage =
 export interface WatchRecord {
   readonly id: number;
   readonly client: number;
+  /** One who may read some keys only; nothing for one who may do everything. */
+  readonly user?: string;
+  /** Over what it was watched; calls where nothing is said. */
+  readonly via?: WatchVia;
   /** Watches with equal numbers shared a stream. */
   readonly stream: number;
   readonly request: WatchRequest;

@@ -2,6 +2,7 @@ import type { History } from "../history/history.ts";
 import {
   type Action,
   hasWritten,
+  isOfThePast,
   isSerializable,
   mayWrite,
   type Operation,
@@ -30,7 +31,7 @@ export function toCalls(history: History, timeline: Timeline): readonly KvCall[]
   for (const operation of history.operations) {
     const { action, outcome } = operation;
     if (outcome.t === "answered") {
-      if (isSerializable(action)) continue;
+      if (isSerializable(action) || isOfThePast(action)) continue;
       if (hasWritten(outcome.answer)) explained.add(outcome.revision);
       calls.push({
         operation: { t: "answered", action, answer: outcome.answer, revision: outcome.revision },

@@ -13,6 +13,9 @@ export interface RoundReport {
   readonly watches: {
     readonly made: number;
     readonly resumed: number;
+    /** As lines of JSON, and as Server-Sent Events. */
+    readonly lines: number;
+    readonly eventStreams: number;
     readonly compacted: number;
     readonly open: number;
   };
@@ -63,6 +66,8 @@ export function summariseRound(history: History, findings: Findings): RoundRepor
     watches: {
       made: watches.length,
       resumed: watches.filter(({ resumes }) => resumes !== undefined).length,
+      lines: watches.filter(({ via }) => via === "lines").length,
+      eventStreams: watches.filter(({ via }) => via === "events").length,
       compacted: compacted.length,
       open: watches.filter(({ isOpenAtEnd }) => isOpenAtEnd).length,
     },

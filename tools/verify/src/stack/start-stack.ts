@@ -13,10 +13,11 @@ import {
   startEtcdCluster,
   startFaultRelay,
 } from "@etcd-edge/testkit";
-import type { EtcdClientOptions } from "../driver/etcd-client.ts";
+import type { EtcdClientOptions, EtcdUser } from "../driver/etcd-client.ts";
+import type { LimitedUsers } from "../driver/round-context.ts";
 import { type DoorName, doors } from "./door.ts";
-import { startNats } from "./nats-unit.ts";
-import { startTier, type Unit, unitOfMember } from "./unit.ts";
+import { redisPassword, startNats, startOwnRedis } from "./server-units.ts";
+import { startTier, type TierPlan, type Unit, unitOfMember } from "./unit.ts";
 
 export interface StackOptions {
   readonly door: DoorName;
@@ -24,12 +25,20 @@ export interface StackOptions {
   readonly members: 1 | 3;
   /** Of the tier that clients reach. */
   readonly replicas: number;
+  /** Replicas of http-gateway beside it, before the same upstream; 0 for none. */
+  readonly httpReplicas: number;
   /** With users: tokens are forgotten after so many seconds without use. 0 for no users at all. */
   readonly tokenTtlSeconds: number;
+  /** With users: so many beside root who may read and write some keys only. */
+  readonly limitedUsers: number;
+  /** With users: our tiers have one of their own, under which they share for all who may. */
+  readonly hasServiceUser: boolean;
   /** Every hop is encrypted: bytes that were lost, repeated or put in another order are then noticed by the hop itself. */
   readonly tls: boolean;
   /** Replicas of grpc-proxy share what they watch. */
   readonly hasNats: boolean;
+  /** Replicas of grpc-proxy leave each other answers in Redis. */
+  readonly hasRedis: boolean;
   /** For our tiers' Node: `--import` of something that changes them, and what that wants to know. */
   readonly node?: { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
   /** One that runs already, without users and TLS; it is left running. Default: one of its own. */
@@ -44,14 +53,23 @@ export interface Stack extends AsyncDisposable {
   readonly members: readonly Unit[];
   /** Of each tier its replicas, the nearest to the clients first. */
   readonly tiers: readonly (readonly Unit[])[];
+  /** Replicas of http-gateway, and the relays in front of them. */
+  readonly http: readonly Unit[];
+  readonly httpRelays: readonly FaultRelay[];
   /** Between clients and the door, one for each replica of the first tier. */
   readonly outerRelays: readonly FaultRelay[];
   /** In front of each etcd member. */
   readonly innerRelays: readonly FaultRelay[];
   /** Over what replicas share what they watch, with a relay in front that can do things to their frames. */
   readonly nats: { readonly server: Unit; readonly relay: FaultRelay } | undefined;
+  /** Where they leave each other answers. */
+  readonly redis: { readonly server: Unit; readonly relay: FaultRelay } | undefined;
+  /** Users whose rights are given and taken while clients are at work; nothing where there are none. */
+  readonly limited: LimitedUsers | undefined;
   /** Where clients go. */
   readonly target: EtcdClientOptions;
+  /** Where clients go that speak HTTP; nothing where they cannot. */
+  readonly httpTarget: EtcdClientOptions | undefined;
   /** etcd itself, past all relays; another after `swapCluster`. */
   readonly reference: EtcdClientOptions;
   /**
@@ -65,6 +83,9 @@ export interface Stack extends AsyncDisposable {
 const root = { name: "root", password: "verify" };
 /** Often enough that a run sees it. */
 const progressInterval = "500ms";
+/** `--auth-recheck` and `--auth-grace`: short, so that a run sees what they promise. */
+const recheckMs = 1_000;
+const graceMs = 5_000;
 
 /**
  *     clients ─ relay ─ tier 1 … ─ tier n ─ relay ─ etcd members
@@ -74,6 +95,10 @@ export async function startStack(options: StackOptions, random: Random): Promise
   await using undo = new AsyncDisposableStack();
   const { binary, members, replicas, tokenTtlSeconds } = options;
   const hasUsers = tokenTtlSeconds > 0;
+  const limitedUsers = Array.from(
+    { length: hasUsers ? options.limitedUsers : 0 },
+    (_, i): EtcdUser => ({ name: `limited-${i + 1}`, password: "verify", isLimited: true }),
+  );
   const authority = options.tls ? undo.use(await createAuthority()) : undefined;
   const certificate = await authority?.issue({ name: "server" });
   const etcdctlFlags = authority === undefined ? [] : [`--cacert=${authority.caFile}`];
@@ -85,7 +110,7 @@ export async function startStack(options: StackOptions, random: Random): Promise
       args,
       ...(certificate === undefined ? {} : { tls: certificate }),
     });
-    if (hasUsers) await enableAuth(started, etcdctlFlags);
+    if (hasUsers) await enableAuth(started, etcdctlFlags, limitedUsers);
     return started;
   };
   let cluster = options.cluster ?? (await startCluster());
@@ -99,20 +124,38 @@ export async function startStack(options: StackOptions, random: Random): Promise
     );
   const innerRelays = await relayTo(cluster.endpoints);
   const nats = options.hasNats ? await startNatsBehindRelay(undo, random) : undefined;
-  const fabric = nats && (await fabricFlags(undo, nats.relay.address));
+  const redis = options.hasRedis ? await startRedisBehindRelay(undo, random) : undefined;
+  const files = await makeFolder(undo);
+  const fabric = nats === undefined ? [] : await fabricFlags(files, nats.relay.address);
+  const store = redis === undefined ? [] : [`--redis-url=redis://:${redisPassword}@${redis.relay.address}`];
+  const identity = hasUsers ? await identityFlags(files, options.hasServiceUser) : [];
   let upstream: readonly string[] = innerRelays.map((relay) => relay.address);
   const tiers: (readonly Unit[])[] = [];
   const names = doors[options.door].tiers;
-  for (const [index, tier] of [...names.entries()].reverse()) {
-    const count = index === 0 ? replicas : 1;
-    const plan = { tier, upstream, binary, node: options.node, tls, fabric: fabric ?? [] };
-    const units = await Promise.all(
+  const startTiers = async (
+    tier: TierPlan["tier"],
+    count: number,
+    flags: readonly string[],
+  ): Promise<readonly Unit[]> => {
+    const plan = { tier, upstream, binary, node: options.node, tls, shared: flags };
+    return await Promise.all(
       Array.from({ length: count }, async (_, i) => undo.use(await startTier({ ...plan, replica: i + 1 }))),
     );
+  };
+  let doorsForHttp: readonly Unit[] = [];
+  for (const [index, tier] of [...names.entries()].reverse()) {
+    const isFirst = index === 0;
+    // Those of the two tiers that share see the same keys from the same place.
+    if (isFirst)
+      doorsForHttp = await startTiers("http-gateway", options.httpReplicas, [...fabric, ...identity]);
+    const units = await startTiers(tier, isFirst ? replicas : 1, [...fabric, ...identity, ...store]);
     tiers.unshift(units);
     upstream = units.map((unit) => unit.address);
   }
+  if (names.length === 0)
+    doorsForHttp = await startTiers("http-gateway", options.httpReplicas, [...fabric, ...identity]);
   const outerRelays = names.length === 0 ? innerRelays : await relayTo(upstream);
+  const httpRelays = await relayTo(doorsForHttp.map((unit) => unit.address));
   const common = { ...(hasUsers ? { user: root } : {}), ...(authority ? { ca: authority.ca } : {}) };
   const owned = undo.move();
   return {
@@ -125,9 +168,17 @@ export async function startStack(options: StackOptions, random: Random): Promise
     },
     tiers,
     nats,
+    redis,
+    limited: limitedUsers.length === 0 ? undefined : { users: limitedUsers, ...promiseOf(options.door) },
     outerRelays,
     innerRelays,
+    http: doorsForHttp,
+    httpRelays,
     target: { endpoints: outerRelays.map((relay) => relay.address), ...common },
+    httpTarget:
+      httpRelays.length === 0
+        ? undefined
+        : { endpoints: httpRelays.map((relay) => relay.address), ...common },
     get reference() {
       return { endpoints: cluster.endpoints, ...common };
     },
@@ -153,10 +204,38 @@ async function startNatsBehindRelay(
   return { server, relay };
 }
 
-/** With a key, for there may be users. */
-async function fabricFlags(undo: AsyncDisposableStack, address: string): Promise<readonly string[]> {
+async function startRedisBehindRelay(
+  undo: AsyncDisposableStack,
+  random: Random,
+): Promise<NonNullable<Stack["redis"]>> {
+  const server = undo.use(await startOwnRedis());
+  const relay = undo.use(await startFaultRelay(server.address, () => random.fraction()));
+  return { server, relay };
+}
+
+async function makeFolder(undo: AsyncDisposableStack): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "etcd-edge-verify-"));
   undo.defer(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** What our tiers are told where there are users: how soon a right that is gone must be noticed, and perhaps who they are. */
+async function identityFlags(folder: string, hasServiceUser: boolean): Promise<readonly string[]> {
+  const flags = [`--auth-recheck=${recheckMs}ms`, `--auth-grace=${graceMs}ms`];
+  if (!hasServiceUser) return flags;
+  const passwordFile = join(folder, "password");
+  await writeFile(passwordFile, root.password);
+  return [...flags, `--user=${root.name}`, `--password-file=${passwordFile}`];
+}
+
+/** Rights that are gone: etcd asks at each call, but for watches; our proxies at least every so often, and of watches, too. */
+function promiseOf(door: DoorName): Pick<LimitedUsers, "staleMs" | "watchEndsMs"> {
+  const asksItself = doors[door].tiers.some((tier) => tier === "grpc-proxy");
+  return asksItself ? { staleMs: recheckMs, watchEndsMs: graceMs } : { staleMs: 0, watchEndsMs: undefined };
+}
+
+/** With a key, for there may be users. */
+async function fabricFlags(folder: string, address: string): Promise<readonly string[]> {
   const keyFile = join(folder, "fabric-key");
   await writeFile(keyFile, randomUUID());
   return [`--nats-url=nats://${address}`, `--fabric-key-file=${keyFile}`];
@@ -170,12 +249,17 @@ function etcdFlags({ binary, tokenTtlSeconds }: StackOptions): string[] {
   return flags;
 }
 
-async function enableAuth(cluster: EtcdCluster, flags: readonly string[]): Promise<void> {
+async function enableAuth(
+  cluster: EtcdCluster,
+  flags: readonly string[],
+  limited: readonly EtcdUser[],
+): Promise<void> {
   const { name, password } = root;
   for (const args of [
     ["user", "add", `${name}:${password}`],
     ...(cluster.binary.version.startsWith("3.4.") ? [["role", "add", "root"]] : []),
     ["user", "grant-role", name, "root"],
+    ...limited.map((user) => ["user", "add", `${user.name}:${user.password}`]),
     ["auth", "enable"],
   ]) {
     await cluster.etcdctl([...flags, ...args]);

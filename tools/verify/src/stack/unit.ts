@@ -46,7 +46,7 @@ export function unitOfMember(member: EtcdMember): Unit {
 }
 
 export interface TierPlan {
-  readonly tier: TierName;
+  readonly tier: TierName | "http-gateway";
   readonly replica: number;
   readonly upstream: readonly string[];
   readonly binary: EtcdBinary;
@@ -54,8 +54,8 @@ export interface TierPlan {
   readonly node:
     | { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> }
     | undefined;
-  /** More flags for a tier whose replicas share what they watch. */
-  readonly fabric: readonly string[];
+  /** More flags for a tier of ours that shares what it watches and reads: with whom, and as whom. */
+  readonly shared: readonly string[];
   readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
@@ -89,15 +89,17 @@ export async function startTier(plan: TierPlan): Promise<Unit & AsyncDisposable>
 }
 
 function commandOf(
-  { tier, upstream, binary, node, tls, fabric }: TierPlan,
+  { tier, upstream, binary, node, tls, shared }: TierPlan,
   address: string,
 ): [string, string[], string] {
   const common = ["start", `--endpoints=${upstream.join(",")}`, `--listen-addr=${address}`];
   // A serializable read that goes back in time for its client is a finding, so both proxies are asked not to.
   const proxy = [...common, "--advertise-client-url=", "--experimental-serializable-ordering"];
-  if (tls !== undefined) {
-    proxy.push(`--cacert=${tls.caFile}`, `--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`);
-  }
+  const secure =
+    tls === undefined
+      ? []
+      : [`--cacert=${tls.caFile}`, `--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`];
+  proxy.push(...secure);
   const gatewayReady = "ready to proxy client requests";
   const proxyReady = "started gRPC proxy";
   const ours = (app: string): string[] => [...(node?.args ?? []), join(root, "apps", app, "src", "main.ts")];
@@ -105,7 +107,13 @@ function commandOf(
     case "tcp-gateway":
       return [process.execPath, [...ours(tier), ...common], gatewayReady];
     case "grpc-proxy":
-      return [process.execPath, [...ours(tier), ...proxy, ...fabric], proxyReady];
+      return [process.execPath, [...ours(tier), ...proxy, ...shared], proxyReady];
+    case "http-gateway":
+      return [
+        process.execPath,
+        [...ours(tier), ...common, ...secure, ...shared, "--events-heartbeat-interval=500ms"],
+        "ready to serve client requests",
+      ];
     case "etcd-gateway":
       return [binary.etcd, ["gateway", ...common], gatewayReady];
     case "etcd-grpc-proxy":

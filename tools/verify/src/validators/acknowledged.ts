@@ -76,12 +76,14 @@ function findWrongWrite(operation: Operation, change: Change | undefined): Wrong
 function findWrongRead(operation: Operation, revision: bigint, timeline: Timeline): Wrong | undefined {
   for (const [step, answer] of answersOf(operation)) {
     if (step.t !== "range" || answer.t !== "range") continue;
-    const expected = timeline.rangeAt(step.span, revision);
+    const { at = revision } = step;
+    if (step.at !== undefined && !timeline.isComplete(0n, at)) continue;
+    const expected = timeline.rangeAt(step.span, at);
     const isRight =
       expected.length === answer.kvs.length && expected.every((kv, i) => isEqual(kv, answer.kvs[i]));
     if (!isRight) {
       return {
-        text: `a read does not show the store as it was at its revision ${revision}`,
+        text: `a read does not show the store as it was at ${step.at === undefined ? "its revision" : "the revision asked for,"} ${at}`,
         evidence: [`there was: ${expected.map(describeStored).join(", ") || "nothing"}`],
       };
     }

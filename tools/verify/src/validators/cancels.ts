@@ -1,6 +1,7 @@
 import type { History } from "../history/history.ts";
 import { eventsOf, type WatchMessage, type WatchRecord } from "../history/watch-record.ts";
 import { firstOwed, spokenUpTo } from "./coverage.ts";
+import { isDenial } from "./permitted.ts";
 import type { Violation } from "./violation.ts";
 import { watchViolation } from "./watch-evidence.ts";
 
@@ -35,6 +36,8 @@ function findWrong(history: History, watch: WatchRecord): Found | undefined {
     .find(({ t }) => t === "created" || t === "events" || (t === "canceled" && !wasAsked));
   if (late !== undefined) return { text: `${late.t} after it was canceled`, shown: [canceled, late] };
   if (wasAsked) return undefined;
+  // Whether that is right `permitted` says.
+  if (watch.user !== undefined && isDenial(canceled.reason)) return undefined;
   if (canceled.compactRevision > 0n) return findSpurious(history, watch, canceled);
   const isDisturbed = history.disturbances.some(
     ([from, to]) => canceled.at >= from && canceled.at <= to + answerMs,

@@ -1,4 +1,5 @@
 import type { Action, Answer, Operation, SimpleAction, SimpleAnswer } from "../history/operation.ts";
+import type { Need, RightRecord } from "../history/rights.ts";
 import { type ChangeEvent, describeSpan, type Stored } from "../history/stored.ts";
 import type { WatchMessage, WatchRecord } from "../history/watch-record.ts";
 import type { KvOperation } from "../linearizability/kv-model.ts";
@@ -29,7 +30,7 @@ function describeStep(step: SimpleAction): string {
     case "delete":
       return `delete ${describeSpan(step.span)}`;
     case "range":
-      return `${step.serializable ? "serializable " : ""}get ${describeSpan(step.span)}`;
+      return `${step.serializable ? "serializable " : ""}get ${describeSpan(step.span)}${step.at === undefined ? "" : ` at ${step.at}`}`;
     default:
       return step satisfies never;
   }
@@ -63,6 +64,21 @@ export function describeOperation(operation: Operation): string {
   return `client ${operation.client}, ${time}: ${describeAction(operation.action)} → ${end}`;
 }
 
+/** `read [a, b)` */
+export function describeNeed({ access, span }: Need): string {
+  return `${access} ${describeSpan(span)}`;
+}
+
+export function describeRight(right: RightRecord): string {
+  const span = (asked: number, answered: number | undefined): string =>
+    `${asked.toFixed(0)}–${answered?.toFixed(0) ?? "?"} ms`;
+  const end =
+    right.revokeAskedAt === undefined
+      ? "and not taken"
+      : `and taken ${span(right.revokeAskedAt, right.revokeAnsweredAt)}`;
+  return `${right.user} may ${describeNeed(right)}: given ${span(right.grantAskedAt, right.grantAnsweredAt)} ${end}`;
+}
+
 /** A call of the search that is none of a client's. */
 export function describeKvOperation(operation: KvOperation): string {
   switch (operation.t) {
@@ -77,7 +93,7 @@ export function describeKvOperation(operation: KvOperation): string {
   }
 }
 
-export function describeWatch({ id, client, stream, request, resumes }: WatchRecord): string {
+export function describeWatch({ id, client, stream, request, resumes, via }: WatchRecord): string {
   const options = [
     request.prevKv && "prev_kv",
     request.noPut && "no puts",
@@ -86,7 +102,7 @@ export function describeWatch({ id, client, stream, request, resumes }: WatchRec
     request.fragment && "fragment",
     resumes !== undefined && `goes on from watch ${resumes}`,
   ].filter((one) => one !== false);
-  const text = `watch ${id} of client ${client} on stream ${stream}: ${describeSpan(request.span)} from ${request.startRevision}`;
+  const text = `watch ${id} of client ${client} on stream ${stream}${via === undefined || via === "grpc" ? "" : ` (${via})`}: ${describeSpan(request.span)} from ${request.startRevision}`;
   return options.length === 0 ? text : `${text} (${options.join(", ")})`;
 }
 

@@ -207,6 +207,25 @@ describe("a broken promise is found", () => {
       }),
     ],
     [
+      "acknowledged",
+      "a read at a revision of what was not there then",
+      sampleHistory({
+        operations: [
+          operation([750, 900], getAction("a", true, 4n), { t: "range", kvs: [stored("a", "1", 2n)] }, 6n),
+        ],
+      }),
+    ],
+    [
+      "revision order",
+      "a read at a revision that has not heard of the present",
+      sampleHistory({
+        operations: [
+          operation([300, 410], putAction("a", "2"), { t: "put" }, 4n),
+          operation([420, 430], getAction("a", false, 2n), { t: "range", kvs: [stored("a", "1", 2n)] }, 3n),
+        ],
+      }),
+    ],
+    [
       "linearizable",
       "a read of what had been overwritten",
       sampleHistory({
@@ -247,6 +266,15 @@ describe("a broken promise is found", () => {
   ])("%s: %s", (promise, _, history) => {
     expect(brokenBy(history)).toContain(promise);
     for (const { evidence } of checkHistory(history).violations) expect(evidence.length).toBeGreaterThan(0);
+  });
+
+  it("a read of the past is none", () => {
+    const kvs = [stored("a", "1", 2n)];
+    const operations = [
+      operation([300, 410], putAction("a", "2"), { t: "put" }, 4n),
+      operation([750, 900], getAction("a", false, 2n), { t: "range", kvs }, 6n),
+    ];
+    expect(checkHistory(sampleHistory({ operations })).violations).toEqual([]);
   });
 
   it("a lease that ends in time is none", () => {

@@ -18,6 +18,7 @@ export const promises = [
   "cancels",
   "convergence",
   "lease bounds",
+  "permitted",
   "one history",
 ] as const;
 

@@ -15,6 +15,8 @@ export interface Mutant {
   readonly needsLag?: true;
   /** It matters only where replicas share what they watch; perhaps only where frames get lost between them. */
   readonly needsFabric?: "calm" | "lossy";
+  /** It matters only where users may do different things: sharing each for themselves, or under a user of the proxy's own. */
+  readonly needsUsers?: "apart" | "together";
 }
 
 /** Known-bad variants of grpc-proxy's watches and reads. Whoever builds something that can be wrong in a new way adds one here. */
@@ -111,5 +113,35 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     operations: 4_000,
     needsCuts: false,
     needsFabric: "lossy",
+  },
+  // Everybody who shows some token is one, and etcd is asked with that of the first (rules 28, 34).
+  "share across credentials": {
+    file: "libs/watching/src/watch-identity.ts",
+    find: 'scope: credential === undefined ? "" :',
+    replace: 'scope: credential === undefined ? "" : credential ? ":" :',
+    caughtBy: "permitted",
+    operations: 4_000,
+    needsCuts: false,
+    needsUsers: "apart",
+  },
+  // Who comes to a feed of the proxy's own user is not asked about (rule 18).
+  "share and do not ask": {
+    file: "libs/watching/src/watch-service.ts",
+    find: "decide: (range) => book.decide(range),",
+    replace: "decide: () => Promise.resolve(),",
+    caughtBy: "permitted",
+    operations: 4_000,
+    needsCuts: false,
+    needsUsers: "together",
+  },
+  // What one user has read is read for all of them (rule 28).
+  "share reads and do not ask": {
+    file: "libs/coalesce/src/permission/read-permissions.ts",
+    find: "isAllowed(range: KeyRange): boolean {",
+    replace: "isAllowed(range: KeyRange): boolean { if (range) return true;",
+    caughtBy: "permitted",
+    operations: 4_000,
+    needsCuts: false,
+    needsUsers: "together",
   },
 };
