@@ -147,6 +147,7 @@ async function serveDoorCall(call: {
   const presence = new ClientPresence();
   // Of HTTP/2 a response cannot be asked whether it was finished: nobody listens any more where it was.
   response.on("close", () => presence.leave());
+  if (response.destroyed) presence.leave();
   const requests = isQuery
     ? createQueryRequests(rpc, profile, readQuery(rpc, search))
     : readRequests(call, presence, style);
