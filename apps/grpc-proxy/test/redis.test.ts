@@ -77,10 +77,14 @@ describe("--redis-url", () => {
       cacheFeeds: 0,
       ...more,
     });
-  /** It is connected, and has written down whose history it is. */
+  let unread = 1_000n;
+  /** It is connected, and knows whose history it is: what it reads, a page that nobody has read yet, is written there. */
   const connected = (proxy: GrpcProxy): Promise<void> =>
     expect
-      .poll(() => metric(proxy, 'etcd_edge_store_writes_total{outcome="sent"}'), patience)
+      .poll(async () => {
+        await page(proxy, revision, unread++);
+        return await metric(proxy, 'etcd_edge_store_writes_total{outcome="sent"}');
+      }, patience)
       .toBeGreaterThan(0);
 
   /** Whether what one replica reads another finds: with another page each time, of which the second asks a turn later. */
