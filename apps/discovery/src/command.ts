@@ -139,7 +139,7 @@ const options: DiscoveryOptions = {
   healthCheck: stringOption({
     flag: "health-check",
     default: "grpc",
-    doc: "how endpoints are checked: grpc (leader known), http (/health), auto (a sign of life) or tcp",
+    doc: "how endpoints are checked: grpc (leader known, reads), http (/health), auto (a sign of life) or tcp",
     ...edge,
     check: (value) =>
       healthChecks.some((known) => known === value)

@@ -1,6 +1,6 @@
 import { createServer as createHttpServer } from "node:http";
 import { hostname } from "node:os";
-import { LeaseBook } from "@etcd-edge/coalesce";
+import { Epochs, LeaseBook } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -186,21 +186,24 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
   const metrics = createMetrics("grpc-proxy");
+  const epochs = new Epochs(() => crypto.randomUUID());
   const fabric = await joinFabric(config, {
     ...{ tier: "grpc-proxy", namespace: config.namespace },
-    ...{ balancer, logger, metrics },
+    ...{ balancer, logger, metrics, epochs },
   });
   if (fabric !== undefined) undo.use(fabric);
   const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
   const store = config.shareReads
-    ? await openStore(config, { clock: systemClock, logger, probe })
+    ? await openStore(config, { clock: systemClock, logger, epochs, probe })
     : undefined;
   if (store !== undefined) undo.use(store);
   const forgetHistory = (): void => {
     floors?.forget();
     reads?.forget();
-    store?.epoch.replaced();
   };
+  epochs.onChange(({ t }) => {
+    if (t !== "named") forgetHistory();
+  });
   const watches: WatchService = undo.use(
     new WatchService({
       balancer,
@@ -214,10 +217,12 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
         logHubEvent(event, logger);
       },
       share: fabric?.share,
+      epochs,
     }),
   );
   fabric?.attach(watches);
-  balancer.onRepinned(() => {
+  balancer.onRepinned((clusterId) => {
+    epochs.repinned(clusterId);
     forgetHistory();
     // etcd may wait for ever for the raft index that a token of the cluster before names.
     void service?.refresh();

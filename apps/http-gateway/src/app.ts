@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { type ReadCounts, ReadHub, ReadsUnderUser } from "@etcd-edge/coalesce";
+import { Epochs, type ReadCounts, ReadHub, ReadsUnderUser } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
   createConfiguredSource,
@@ -62,6 +62,7 @@ import { detectProfile } from "./profile/detect-profile.ts";
 import { profileV1, profileV2 } from "./profile/json-profile.ts";
 import { DetectedProfile } from "./profile/profile-source.ts";
 import { PageSizes, targetPageBytes } from "./range/page-sizes.ts";
+import { RangeStreams } from "./range/range-streams.ts";
 import { createDoorMetrics } from "./server/door-metrics.ts";
 import { startGatewayServer } from "./server/gateway-server.ts";
 import { exposeTransportCounters } from "./server/transport-metrics.ts";
@@ -198,9 +199,10 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   });
   const profile = chooseProfile(config.jsonProfile, detected);
 
+  const epochs = new Epochs(() => crypto.randomUUID());
   const fabric = await joinFabric(config, {
     ...{ tier: "http-gateway", namespace: "" },
-    ...{ balancer, logger, metrics },
+    ...{ balancer, logger, metrics, epochs },
   });
   if (fabric !== undefined) undo.use(fabric);
   const watches: WatchService = undo.use(
@@ -213,10 +215,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
       share: fabric?.share,
+      epochs,
     }),
   );
   fabric?.attach(watches);
-  balancer.onRepinned(() => {
+  balancer.onRepinned((clusterId) => {
+    epochs.repinned(clusterId);
     // etcd may wait for ever for the raft index that a token of the cluster before names.
     void service?.refresh();
     watches.repin();
@@ -231,6 +235,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    rangeStreams: new RangeStreams(systemClock),
     requestMemo: new RequestMemo(),
     limits: createClientLimits({
       findClient,

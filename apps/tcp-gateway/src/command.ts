@@ -114,7 +114,7 @@ const options: GatewayOptions = {
   healthCheck: stringOption({
     flag: "health-check",
     default: "auto",
-    doc: "how endpoints are checked: auto (a sign of life), tcp, grpc (leader known), http (/health) or none",
+    doc: "how endpoints are checked: auto (a sign of life), tcp, grpc (leader known, reads), http (/health) or none",
     since: "edge",
     check: (value) =>
       healthChecks.some((known) => known === value)

@@ -2,7 +2,6 @@ export { Admission, type TurnedAway } from "./admission/admission.ts";
 export type { CacheCounts } from "./cache/cache-counts.ts";
 export { type CacheLimits, defaultCacheLimits } from "./cache/cache-limits.ts";
 export type { CachedRead, CacheScope } from "./cache/cached-read.ts";
-export { EpochKeeper, type EpochOptions } from "./cache/epoch.ts";
 export { defaultStoreGuard, GuardedStore, type StoreCounts, type StoreGuard } from "./cache/guarded-store.ts";
 export type { HeldEnd, HeldRange } from "./cache/held-range.ts";
 export type { HeldCounts, HeldRanges } from "./cache/held-ranges.ts";
@@ -18,6 +17,9 @@ export {
 } from "./cache/read-desk.ts";
 export { RemoteAnswers } from "./cache/remote-answers.ts";
 export { InProcessStore, type SharedStore } from "./cache/shared-store.ts";
+export type { EpochMemory, EpochRecord, EpochTag } from "./epoch/epoch-record.ts";
+export { type EpochChange, Epochs } from "./epoch/epochs.ts";
+export { StoredEpochs, type StoredEpochsOptions } from "./epoch/stored-epochs.ts";
 export { type CreateRate, defaultCreateRate } from "./fabric/create-budget.ts";
 export type { FabricCounters } from "./fabric/fabric-counters.ts";
 export {
@@ -26,7 +28,7 @@ export {
   type ReplicaDescription,
 } from "./fabric/fabric-replica.ts";
 export type { FeedFabric } from "./fabric/feed-fabric.ts";
-export type { Digest, EpochTag, FabricBus, HistoryRecord, HistoryStore } from "./fabric/ports.ts";
+export type { Digest, FabricBus } from "./fabric/ports.ts";
 export type { Replica } from "./fabric/roster.ts";
 export type { KeepAliveSession } from "./lease/keep-alive-session.ts";
 export { LeaseBook, type LeaseBookCounts, type LeaseBookOptions } from "./lease/lease-book.ts";

@@ -1,9 +1,10 @@
 import { fromBinary, RangeRequestSchema, readResponseHeader, TxnRequestSchema } from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
-import { EpochKeeper } from "../src/cache/epoch.ts";
 import { GuardedStore } from "../src/cache/guarded-store.ts";
 import { RemoteAnswers } from "../src/cache/remote-answers.ts";
 import { InProcessStore, type SharedStore } from "../src/cache/shared-store.ts";
+import { Epochs } from "../src/epoch/epochs.ts";
+import { StoredEpochs } from "../src/epoch/stored-epochs.ts";
 import type { UpstreamRead } from "../src/read/ports.ts";
 import { FakeClock, settle } from "./fake-clock.ts";
 import type { Chance } from "./model-etcd.ts";
@@ -27,6 +28,11 @@ async function held(options: ConstructorParameters<typeof ReadWorld>[1] = {}): P
   await world.sync();
   await world.heat(cheap);
   return world;
+}
+
+function storedEpochs(store: GuardedStore, clock: FakeClock): StoredEpochs {
+  const epochs = new Epochs(() => "epoch-one");
+  return new StoredEpochs({ store, clock, epochs, probe: () => Promise.resolve(header(50n)) });
 }
 
 function ranges({ kind, request }: UpstreamRead) {
@@ -423,54 +429,11 @@ describe("the shared store", () => {
     expect(store.counts).toMatchObject({ writes: 2, dropped: 3 });
   });
 
-  it("rule 3: an epoch goes on while history does, and is another one where a quorum is less far, or nothing is known", async () => {
-    const clock = new FakeClock();
-    const shared = new InProcessStore(clock, 1 << 20);
-    let revision = 50n;
-    let raftTerm = 2n;
-    let ids = 0;
-    const start = async (): Promise<EpochKeeper> => {
-      const keeper = new EpochKeeper({
-        store: new GuardedStore(shared, clock),
-        clock,
-        createId: () => `epoch-${++ids}-xx`,
-        probe: () => Promise.resolve({ ...header(revision), raftTerm }),
-      });
-      await settle();
-      return keeper;
-    };
-    using one = await start();
-    expect(one.prefix).toBe("7/epoch-1-xx/");
-    using two = await start();
-    expect(two.prefix).toBe(one.prefix);
-    expect(two.prefixToWrite(80n)).toBe(one.prefix);
-    // Everybody was stopped, and a backup of revision 60 restored.
-    revision = 60n;
-    using restored = await start();
-    expect(restored.prefix).toBe("7/epoch-2-xx/");
-    await clock.advance(5_000);
-    expect([one.prefix, two.prefix]).toEqual([restored.prefix, restored.prefix]);
-    raftTerm = 1n;
-    using younger = await start();
-    expect(younger.prefix).toBe("7/epoch-3-xx/");
-    await clock.advance(5_000);
-    // Seen while running, though what stands in the store is lower.
-    revision = 65n;
-    younger.replaced();
-    await settle();
-    expect(younger.prefix).toBe("7/epoch-4-xx/");
-  });
-
   it("rule 37: entries of another format are none, and where anybody can write nothing is taken for users", async () => {
     const clock = new FakeClock();
     const shared = new InProcessStore(clock, 1 << 20);
     const guarded = new GuardedStore(shared, clock);
-    using epoch = new EpochKeeper({
-      store: guarded,
-      clock,
-      createId: () => "epoch-one",
-      probe: () => Promise.resolve(header(50n)),
-    });
+    using epoch = storedEpochs(guarded, clock);
     await settle();
     const open = new RemoteAnswers(guarded, epoch, false);
     open.set("k", 40n, bytes("body"), 1_000, false);
@@ -489,12 +452,7 @@ describe("the shared store", () => {
     const shared = new InProcessStore(clock, 1 << 20);
     const remoteOf = async (): Promise<RemoteAnswers> => {
       const guarded = new GuardedStore(shared, clock);
-      const epoch = new EpochKeeper({
-        store: guarded,
-        clock,
-        createId: () => "epoch-one",
-        probe: () => Promise.resolve(header(50n)),
-      });
+      const epoch = storedEpochs(guarded, clock);
       await settle();
       return new RemoteAnswers(guarded, epoch, true);
     };

@@ -6,6 +6,7 @@ import {
   WatchCreateRequestSchema,
   WatchRequestSchema,
 } from "@etcd-edge/proto";
+import { Epochs } from "../src/epoch/epochs.ts";
 import { FabricReplica } from "../src/fabric/fabric-replica.ts";
 import type { FeedFabric } from "../src/fabric/feed-fabric.ts";
 import { type KeyRange, toRangeFields } from "../src/range/key-range.ts";
@@ -44,6 +45,7 @@ export class ModelReplica {
   readonly name: string;
   readonly clock: FakeClock = new FakeClock();
   readonly end: ScriptedBusEnd;
+  readonly epochs: Epochs;
   readonly fabric: FabricReplica;
   readonly hub: WatchHub;
   readonly sessions: ModelSession[] = [];
@@ -65,12 +67,13 @@ export class ModelReplica {
     this.etcd = etcd;
     this.end = bus.open(world.maxPayloadBytes);
     let ids = 0;
+    this.epochs = new Epochs(() => `${name}-${ids++}`);
     this.fabric = new FabricReplica({
       id: name,
       bus: this.end,
       clock: this.clock,
       digest,
-      newId: () => `${name}-${ids++}`,
+      epochs: this.epochs,
       describe: () => ({
         ...{ name, tier: "model", version: "0", uptimeSeconds: 0, compactRevision: 0n },
         stats: new Map([["watches", this.sessions.length]]),
@@ -106,6 +109,7 @@ export class ModelReplica {
       },
       readHeader: () => Promise.reject(new ProbeError(14, "nobody")),
       memberRevision: async (member) => etcd.memberOf(member).applied,
+      epochs: this.epochs,
       createSharing: (hub): FeedSharing => {
         this.sharing = this.fabric.share("scope", hub);
         return this.sharing;

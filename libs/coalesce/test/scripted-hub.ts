@@ -23,7 +23,6 @@ import { gatesOf, type VersionGates } from "../src/upstream/version-gates.ts";
 import type { FanPort } from "../src/watch/fan.ts";
 import { LogBudget } from "../src/watch/log-budget.ts";
 import type { SendProbe } from "../src/watch/probe-flight.ts";
-import type { FeedSharing, HubPort } from "../src/watch/sharing.ts";
 import { TimeLimit } from "../src/watch/time-limit.ts";
 import { createOwnDesk, type WatchDesk } from "../src/watch/watch-desk.ts";
 import { WatchHub } from "../src/watch/watch-hub.ts";
@@ -122,7 +121,6 @@ export class ScriptedHub {
   constructor(
     limits: { maxTotalBytes: number; maxLogBytes: number } = roomy,
     clock: FakeClock = new FakeClock(),
-    createSharing?: (port: HubPort) => FeedSharing,
   ) {
     this.clock = clock;
     const source: WatchSource = {
@@ -151,7 +149,6 @@ export class ScriptedHub {
       },
       readHeader: () => this.who(),
       memberRevision: () => Promise.resolve(this.memberRevision),
-      ...(createSharing && { createSharing }),
     });
   }
 

@@ -1,17 +1,8 @@
-import {
-  create,
-  fromBinary,
-  type HeaderView,
-  toBinary,
-  WatchRequestSchema,
-  WatchResponseSchema,
-} from "@etcd-edge/proto";
+import { create, fromBinary, toBinary, WatchRequestSchema, WatchResponseSchema } from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
 import { type StreamSink, UpstreamStream } from "../src/upstream/upstream-stream.ts";
-import type { WatchSource } from "../src/upstream/upstream-watch.ts";
 import { gatesOf, oldestGates } from "../src/upstream/version-gates.ts";
 import { ProbeError } from "../src/watch/probe-flight.ts";
-import type { FeedSharing } from "../src/watch/sharing.ts";
 import { settle } from "./fake-clock.ts";
 import { bytes, events, header, ScriptedHub } from "./scripted-hub.ts";
 
@@ -646,36 +637,7 @@ describe("rule 3: a history that was replaced", () => {
     await world.clock.advance(1_000);
     expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 40");
   });
-
-  it("is told to who shares it, and the history of another cluster is not: that one has a name already", async () => {
-    const replaced: HeaderView[] = [];
-    const world = new ScriptedHub(undefined, undefined, ({ source }) => alone(source, replaced));
-    const client = await watching(world);
-    world.last.say(["k@150"]);
-    world.revision = 40n;
-    await world.clock.advance(1_000);
-    expect(client.control.at(-1)).toBe("canceled 0 at 0 compacted 40");
-    expect(replaced).toEqual([header(40n)]);
-    const other = { clusterId: 8n, memberId: 3n, revision: 12n, raftTerm: 2n };
-    world.probe = () => Promise.resolve(other);
-    world.hub.repin();
-    await world.hub.probe({ t: "point", key: bytes("k") });
-    expect([world.hub.history.clusterId, world.hub.history.known]).toEqual([8n, 12n]);
-    expect(replaced).toHaveLength(1);
-  });
 });
-
-/** Shares with nobody, and keeps what it is told of histories. */
-function alone(source: WatchSource, replaced: HeaderView[]): FeedSharing {
-  const nothing = (): void => {};
-  return {
-    ...{ onFeed: nothing, onChanged: nothing, onAdvanced: nothing, onProgressed: nothing, onEnded: nothing },
-    ...{ onQuorum: nothing, close: nothing, compactRevision: 0n, wantsPrevKv: () => false },
-    open: (request, sink) => source.open(request, sink),
-    onReplaced: (said) => replaced.push(said),
-    describe: () => ({ role: "ingesting", of: undefined, followers: 0 }),
-  };
-}
 
 describe("rule 32: another cluster at the addresses", () => {
   const other = { clusterId: 8n, memberId: 3n, revision: 12n, raftTerm: 2n };

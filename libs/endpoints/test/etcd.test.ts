@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { promisify } from "node:util";
+import { KV, Maintenance, toGrpcJsService } from "@etcd-edge/proto";
 import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { Server, ServerCredentials, type ServiceDefinition, type sendUnaryData } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createAutoProbe,
@@ -78,6 +81,36 @@ describe("probes", () => {
       t: "unreachable",
     });
   });
+
+  it.each([
+    ["silent", undefined, 0],
+    ["unreachable", { code: 14, details: "mvcc: database is gone" }, 0],
+    ["alive", { code: 3, details: "etcdserver: user name is empty" }, 0],
+    ["alive", undefined, 1],
+  ])(
+    "etcd status finds a member %s whose status is good and whose reads come to %j",
+    async (t, error, count) => {
+      const server = new Server();
+      server.addService({ status: toGrpcJsService(Maintenance).status } as ServiceDefinition, {
+        status: (_: unknown, answer: sendUnaryData<unknown>) => answer(null, { $typeName: "x", leader: 1n }),
+      });
+      server.addService({ range: toGrpcJsService(KV).range } as ServiceDefinition, {
+        range: (call: { request: { serializable: boolean } }, answer: sendUnaryData<unknown>) => {
+          expect(call.request.serializable).toBe(true);
+          if (error !== undefined) answer(error);
+          else if (count > 0) answer(null, { $typeName: "x", count: BigInt(count) });
+        },
+      });
+      const port = await promisify(server.bindAsync.bind(server))(
+        "127.0.0.1:0",
+        ServerCredentials.createInsecure(),
+      );
+      const timeMs = t === "silent" ? 1_000 : 10_000;
+      const found = await createEtcdProbe()(toEndpoint(`http://127.0.0.1:${port}`), within(timeMs));
+      server.forceShutdown();
+      expect(found).toMatchObject({ t });
+    },
+  );
 
   it("auto finds a listener that hangs up on everything unreachable", async () => {
     const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");

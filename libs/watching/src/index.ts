@@ -11,4 +11,5 @@ export { scopeMetadata } from "./scope-metadata.ts";
 export { identityOfCredential, type WatchIdentity } from "./watch-identity.ts";
 export { exposeWatches } from "./watch-metrics.ts";
 export { toWatchOptions, watchOptions } from "./watch-options.ts";
-export { type WatchClient, WatchService, type WatchServiceOptions } from "./watch-service.ts";
+export { type WatchClient, WatchService } from "./watch-service.ts";
+export type { WatchServiceOptions } from "./watch-service-options.ts";

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
+import type { Epochs, FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { createBusMessenger, type Messenger, openBus, startFeedSharing } from "@etcd-edge/fabric";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
@@ -38,10 +38,11 @@ export async function joinFabric(
     readonly balancer: ChannelBalancer;
     readonly logger: Logger;
     readonly metrics: Metrics;
+    readonly epochs: Epochs;
   },
 ): Promise<Fabric | undefined> {
   if (config.natsUrl.length === 0) return undefined;
-  const { balancer, logger, metrics, tier, namespace } = context;
+  const { balancer, logger, metrics, tier, namespace, epochs } = context;
   let watches: WatchService | undefined;
   await using undo = new AsyncDisposableStack();
   const alone = "watching at etcd directly";
@@ -59,6 +60,7 @@ export async function joinFabric(
       clock: systemClock,
       logger,
       metrics,
+      epochs,
       reopeningsPerSecond: config.fabricReopenRate,
       describe: () => ({
         name: hostname(),
@@ -70,7 +72,8 @@ export async function joinFabric(
       }),
     }),
   );
-  void sharing.settle(() => probeAsNobody(balancer));
+  // Before the first client comes: replicas that start together agree before they have something to share.
+  void epochs.begin(() => probeAsNobody(balancer));
   const owned = undo.move();
   return {
     replica: sharing.replica,

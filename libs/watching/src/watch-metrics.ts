@@ -67,6 +67,9 @@ export function exposeWatches(metrics: Metrics, watches: WatchService): void {
   counter("resumes", "Watches opened at etcd to go on where another one ended.", () =>
     watches.counted("resumes"),
   );
+  counter("upstream_creates", "Watches asked of etcd: feeds, catch-ups, and whatever goes on or moves.", () =>
+    watches.counted("upstreamCreates"),
+  );
   counter("feeds_moved", "Watches at etcd moved from a member that was behind.", () =>
     watches.counted("feedsMoved"),
   );

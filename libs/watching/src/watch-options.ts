@@ -1,5 +1,5 @@
 import { durationOption, type OptionSpec, type OptionValues, uintOption } from "@etcd-edge/runtime";
-import type { WatchServiceOptions } from "./watch-service.ts";
+import type { WatchServiceOptions } from "./watch-service-options.ts";
 
 /** Rows of the tiers that serve watches; `toWatchOptions` reads what they say. */
 export const watchOptions: {

@@ -1,4 +1,4 @@
-import type { SessionPort } from "@etcd-edge/coalesce";
+import { Epochs, type SessionPort } from "@etcd-edge/coalesce";
 import { ChannelBalancer, createStaticSource, parseEndpoints, toChannelTarget } from "@etcd-edge/endpoints";
 import { TokenNames } from "@etcd-edge/identity";
 import {
@@ -82,6 +82,7 @@ it("shares feeds by scope and shows etcd the credential of the moment", async ()
     authGraceMs: 60_000,
     names: new TokenNames(),
     onEvent: () => {},
+    epochs: new Epochs(() => "epoch"),
   });
   const open = (): { door: PlainDoor; close: () => void } => {
     const door = new PlainDoor();

@@ -4,8 +4,8 @@ import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
 import { benchFabric } from "./scenarios/fabric.ts";
+import { benchFabricFaults } from "./scenarios/fabric-faults.ts";
 import { benchHttp } from "./scenarios/http.ts";
-
 import { benchLeases } from "./scenarios/leases.ts";
 import { benchReads } from "./scenarios/reads.ts";
 import { benchSoak } from "./scenarios/soak.ts";
@@ -21,6 +21,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   unary: benchUnary,
   http: benchHttp,
   fabric: benchFabric,
+  "fabric-faults": benchFabricFaults,
   leases: benchLeases,
   reads: benchReads,
   soak: benchSoak,

@@ -1,4 +1,4 @@
-import { EpochKeeper, GuardedStore, RemoteAnswers } from "@etcd-edge/coalesce";
+import { type Epochs, GuardedStore, RemoteAnswers, StoredEpochs } from "@etcd-edge/coalesce";
 import { createRedisStore, type RedisStore, type SealedStore, sealStore } from "@etcd-edge/fabric";
 import type { HeaderView } from "@etcd-edge/proto";
 import { type Clock, ConfigError, type Logger, readPem } from "@etcd-edge/runtime";
@@ -9,7 +9,6 @@ export interface OpenStore extends AsyncDisposable {
   readonly redis: RedisStore;
   readonly guarded: GuardedStore;
   readonly sealed: SealedStore | undefined;
-  readonly epoch: EpochKeeper;
   readonly answers: RemoteAnswers;
 }
 
@@ -17,6 +16,8 @@ export interface OpenStore extends AsyncDisposable {
 export interface StoreContext {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What the process calls the histories it knows: the store remembers it. */
+  readonly epochs: Epochs;
   /** Asks a quorum. Rejects where there is none. */
   readonly probe: () => Promise<HeaderView>;
 }
@@ -28,7 +29,7 @@ export interface StoreContext {
  */
 export async function openStore(
   config: CacheConfig & { readonly fabricKeyFile: string; readonly fabricPrefix: string },
-  { clock, logger, probe }: StoreContext,
+  { clock, logger, epochs, probe }: StoreContext,
 ): Promise<OpenStore | undefined> {
   if (config.redisUrl === "") return undefined;
   const key = config.fabricKeyFile === "" ? undefined : readPem(config.fabricKeyFile);
@@ -51,16 +52,15 @@ export async function openStore(
   });
   const sealed = key === undefined ? undefined : sealStore(redis, key);
   const guarded = new GuardedStore(sealed ?? redis, clock, { budgetMs: config.redisTimeout });
-  const epoch = new EpochKeeper({ store: guarded, clock, createId: () => crypto.randomUUID(), probe });
+  const stored = new StoredEpochs({ store: guarded, clock, epochs, probe });
   const isPrivate = sealed !== undefined || redis.hasPassword || config.redisCert !== "";
   return {
     redis,
     guarded,
     sealed,
-    epoch,
-    answers: new RemoteAnswers(guarded, epoch, isPrivate),
+    answers: new RemoteAnswers(guarded, stored, isPrivate),
     [Symbol.asyncDispose]: async () => {
-      epoch[Symbol.dispose]();
+      stored[Symbol.dispose]();
       await redis[Symbol.asyncDispose]();
     },
   };

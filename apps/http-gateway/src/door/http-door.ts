@@ -19,6 +19,7 @@ import type { JsonLimits } from "../json/json-scanner.ts";
 import type { ClientLimits } from "../limits/client-limits.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import type { PageSizes } from "../range/page-sizes.ts";
+import type { RangeStreams } from "../range/range-streams.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { OpenWatch } from "../watch/watch-host.ts";
 import { hasGetForm, readQueryRequest } from "./get-forms.ts";
@@ -39,6 +40,7 @@ export interface DoorOptions {
   readonly openWatch: OpenWatch;
   readonly clock: Clock;
   readonly pageSizes: PageSizes;
+  readonly rangeStreams: RangeStreams;
   readonly requestMemo: RequestMemo;
   readonly limits: ClientLimits;
   readonly jsonLimits: JsonLimits;

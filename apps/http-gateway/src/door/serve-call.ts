@@ -26,7 +26,10 @@ import { emptyRequest, type Request, type RequestSource } from "./request-source
 /** One call of the JSON door, over whatever it came. */
 export interface DoorCall {
   /** What all calls have in common. */
-  readonly door: Pick<DoorOptions, "upstream" | "openWatch" | "clock" | "pageSizes" | "draining" | "report">;
+  readonly door: Pick<
+    DoorOptions,
+    "upstream" | "openWatch" | "clock" | "pageSizes" | "rangeStreams" | "draining" | "report"
+  >;
   readonly rpc: Rpc;
   readonly profile: JsonProfile;
   readonly requests: RequestSource;
@@ -78,7 +81,11 @@ async function serveUnary(call: DoorCall): Promise<void> {
     const style = unaryStyle(call.profile, call.style.bytes);
     const { reply, door } = call;
     return await serveRange(
-      { upstream: door.upstream, reply, style, upstreamCall: toUpstreamCalls(call) },
+      {
+        upstream: door.upstream,
+        streams: door.rangeStreams,
+        ...{ reply, style, upstreamCall: toUpstreamCalls(call) },
+      },
       pages,
     );
   }

@@ -21,6 +21,7 @@ export class RangePages {
   #next: RangeRequest;
   #shown = 0n;
   #first: PageView | undefined;
+  #isDone = false;
 
   private constructor(request: RangeRequest, sizes: PageSizes) {
     this.#asked = request;
@@ -56,20 +57,49 @@ export class RangePages {
   /**
    * Takes the answer to {@link request}.
    * @param pageBytes its size
-   * @returns whether there is more to ask for
    */
-  take(page: PageView, pageBytes: number): boolean {
+  take(page: PageView, pageBytes: number): void {
     this.#first ??= page;
-    this.#shown += BigInt(page.keys);
-    if (page.keys > 0) this.#sizes.learn(this.#asked, pageBytes / page.keys);
-    if (!page.more || page.lastKey === undefined || this.#shown === this.#asked.limit) return false;
+    const isLast = !page.more || page.lastKey === undefined;
+    this.takePart(page, pageBytes);
+    if (isLast) this.finish();
+  }
+
+  /** Takes some of the answer to {@link rest}. @param partBytes its size */
+  takePart({ keys, lastKey }: PageView, partBytes: number): void {
+    if (lastKey === undefined) return;
+    this.#shown += BigInt(keys);
+    this.#sizes.learn(this.#asked, partBytes / keys);
     const { revision } = this.#asked;
     this.#next = this.#limited({
       ...this.#next,
-      key: Uint8Array.from([...page.lastKey, 0]),
-      revision: revision === 0n ? this.#first.revision : revision,
+      key: Uint8Array.from([...lastKey, 0]),
+      revision: revision === 0n ? (this.#first?.revision ?? 0n) : revision,
     });
-    return true;
+    if (this.#shown === this.#asked.limit) this.finish();
+  }
+
+  /** The answer to {@link rest} is over, or that to {@link request} was the last. */
+  finish(): void {
+    this.#isDone = true;
+  }
+
+  /** Whether nothing is left to ask. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** All that is left, for who can read it in one. */
+  get rest(): RangeRequest {
+    const { limit } = this.#asked;
+    return create(RangeRequestSchema, { ...this.#next, limit: limit === 0n ? 0n : limit - this.#shown });
+  }
+
+  /** Whether what is left is more than a page. */
+  get isLong(): boolean {
+    const { limit } = this.#asked;
+    const wanted = limit === 0n || limit > this.count ? this.count : limit;
+    return wanted - this.#shown > this.#sizes.keysFor(this.#asked);
   }
 
   /** Whether the range has keys beyond those that were asked for: what `more` is in the whole answer. */

@@ -3,8 +3,8 @@ import {
   foreignCluster,
   type Upstream as UpstreamEndpoint,
 } from "@etcd-edge/endpoints";
-import { GrpcStatus } from "@etcd-edge/proto";
-import { CallError, type CallOptions, isSafeToResend } from "@etcd-edge/transport";
+import { GrpcStatus, type RpcPath } from "@etcd-edge/proto";
+import { CallError, type CallOptions, type Channel, isSafeToResend } from "@etcd-edge/transport";
 import { toUpstreamError, withContentType } from "./channel-errors.ts";
 import { ChannelStream } from "./channel-stream.ts";
 import {
@@ -15,11 +15,17 @@ import {
   type UpstreamStream,
 } from "./upstream.ts";
 
+/** Streams that carry as much as can be had, and end: they are no company for watches. */
+const bulkStreams: ReadonlySet<RpcPath> = new Set([
+  "/etcdserverpb.KV/RangeStream",
+  "/etcdserverpb.Maintenance/Snapshot",
+]);
+
 /** How long a read waits for an endpoint when there is none (rule 42). Writes and streams do not wait. */
 const readHoldMs = 2_000;
 
 /**
- * Calls to whom the balancer picks. Streams have connections of their own, so that no large answer holds up a watch. A
+ * Calls to whom the balancer picks. Streams that last have connections of their own, so that no large answer holds up a watch. A
  * call goes to another endpoint only where the first provably did not look at it (rule 39).
  */
 export function createBalancedUpstream(balancer: ChannelBalancer): Upstream {
@@ -67,10 +73,11 @@ async function callUnary(
 
 async function openStream(balancer: ChannelBalancer, call: UpstreamCall): Promise<UpstreamStream> {
   const tried = new Set<UpstreamEndpoint>();
-  const nextChannel = (): UpstreamEndpoint["streams"] | undefined => {
+  const use = bulkStreams.has(call.rpc.path) ? "calls" : "streams";
+  const nextChannel = (): Channel | undefined => {
     const endpoint = balancer.pick(tried);
     if (endpoint !== undefined) tried.add(endpoint);
-    return endpoint?.streams;
+    return endpoint?.[use];
   };
   const first = nextChannel();
   if (first === undefined) throw noEndpoint(undefined);

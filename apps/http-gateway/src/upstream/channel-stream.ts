@@ -10,8 +10,8 @@ import {
 import { toUpstreamError, withContentType } from "./channel-errors.ts";
 import type { Metadata, UpstreamStream } from "./upstream.ts";
 
-/** Messages that may wait for the reader before the server is told to stop. */
-const maxWaitingMessages = 16;
+/** Messages, and bytes of them, that may wait for the reader before the server is told to stop. */
+const maxWaiting = { messages: 16, bytes: 1024 * 1024 };
 
 export interface StreamStart {
   readonly path: string;
@@ -37,6 +37,7 @@ type Phase =
 export class ChannelStream implements UpstreamStream {
   readonly #start: StreamStart;
   readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
   #phase: Phase = { t: "opening", sent: [], halfClosed: false };
   #call: ClientCall;
   #headers: Metadata = [];
@@ -74,6 +75,7 @@ export class ChannelStream implements UpstreamStream {
     }
     const message = this.#waiting.shift();
     if (message !== undefined) {
+      this.#waitingBytes -= message.length;
       if (this.#waiting.length === 0) this.#call.resume();
       return message;
     }
@@ -99,7 +101,8 @@ export class ChannelStream implements UpstreamStream {
     },
     onMessage: (payload, call) => {
       this.#waiting.push(payload);
-      if (this.#waiting.length >= maxWaitingMessages) call.pause();
+      this.#waitingBytes += payload.length;
+      if (this.#waiting.length >= maxWaiting.messages || this.#waitingBytes >= maxWaiting.bytes) call.pause();
       this.#wakeReader?.();
     },
     onDrain: () => this.#wakeWriter?.(),

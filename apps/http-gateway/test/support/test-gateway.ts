@@ -8,6 +8,7 @@ import type { ClientLimits } from "../../src/limits/client-limits.ts";
 import { createPages } from "../../src/pages/pages.ts";
 import type { JsonProfile } from "../../src/profile/json-profile.ts";
 import { PageSizes, targetPageBytes } from "../../src/range/page-sizes.ts";
+import { RangeStreams } from "../../src/range/range-streams.ts";
 import { createDoorMetrics } from "../../src/server/door-metrics.ts";
 import { type GatewayServer, startGatewayServer } from "../../src/server/gateway-server.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
@@ -45,6 +46,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   const door: DoorOptions = {
     clock: systemClock,
     pageSizes: new PageSizes(targetPageBytes),
+    rangeStreams: new RangeStreams(systemClock),
     requestMemo: new RequestMemo(),
     heartbeatMs: 15_000,
     upstream: options.upstream,

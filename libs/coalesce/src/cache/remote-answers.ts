@@ -1,11 +1,11 @@
-import type { EpochKeeper } from "./epoch.ts";
+import type { StoredEpochs } from "../epoch/stored-epochs.ts";
 import type { GuardedStore } from "./guarded-store.ts";
 import { decodeStoreEntry, encodeStoreEntry } from "./store-entry.ts";
 
 /** Answers at a revision in the store that replicas share. Keys carry the cluster and the epoch of its history (rule 3). */
 export class RemoteAnswers {
   readonly #store: GuardedStore;
-  readonly #epoch: EpochKeeper;
+  readonly #epochs: StoredEpochs;
   readonly #isPrivate: boolean;
   /** Entries that were of another format. */
   foreign = 0;
@@ -14,14 +14,14 @@ export class RemoteAnswers {
    * @param isPrivate strangers can neither read nor forge what is in the store: it asks for a password, or entries are sealed. One
    *   that is not takes nothing that was read with a credential (rule 37)
    */
-  constructor(store: GuardedStore, epoch: EpochKeeper, isPrivate: boolean) {
+  constructor(store: GuardedStore, epochs: StoredEpochs, isPrivate: boolean) {
     this.#store = store;
-    this.#epoch = epoch;
+    this.#epochs = epochs;
     this.#isPrivate = isPrivate;
   }
 
   async get(key: string, hasCredential: boolean): Promise<Uint8Array | undefined> {
-    const { prefix } = this.#epoch;
+    const { prefix } = this.#epochs;
     if (prefix === undefined || (hasCredential && !this.#isPrivate)) return undefined;
     const entry = await this.#store.get(prefix + key);
     if (entry === undefined) return undefined;
@@ -32,7 +32,7 @@ export class RemoteAnswers {
 
   set(key: string, revision: bigint, body: Uint8Array, ttlMs: number, hasCredential: boolean): void {
     if (hasCredential && !this.#isPrivate) return;
-    const prefix = this.#epoch.prefixToWrite(revision);
+    const prefix = this.#epochs.prefixToWrite(revision);
     if (prefix !== undefined) this.#store.set(prefix + key, encodeStoreEntry(body), ttlMs);
   }
 }

@@ -6,11 +6,11 @@ import {
   type MessageInitShape,
   toBinary,
 } from "@etcd-edge/proto";
-import type { EpochTag } from "./ports.ts";
+import { isEpochName } from "../epoch/epoch-codec.ts";
+import type { EpochTag } from "../epoch/epoch-record.ts";
 
 /** Of the messages between replicas. Others are ignored, so that two releases can share a bus (rule 37). */
 const formatVersion = 1;
-const maxNameLength = 64;
 
 /** A message, without what is the same for all. */
 export type Body = NonNullable<MessageInitShape<typeof EnvelopeSchema>["body"]>;
@@ -48,13 +48,8 @@ export function readEnvelope(bytes: Uint8Array): Reading {
   }
   const { version, replica, clusterId, epoch, body } = envelope;
   if (version !== formatVersion) return { t: version === 0 ? "malformed" : "version" };
-  const isNamed = isName(replica) && (epoch === undefined || epoch.id === "" || isName(epoch.id));
+  const isNamed = isEpochName(replica) && (epoch === undefined || epoch.id === "" || isEpochName(epoch.id));
   if (!isNamed || body.case === undefined) return { t: "malformed" };
   const tag = { id: epoch?.id ?? "", number: epoch?.number ?? 0n };
   return { t: "message", sender: { replica, clusterId, epoch: tag }, body };
-}
-
-/** Names become parts of channels. */
-function isName(text: string): boolean {
-  return text.length <= maxNameLength && /^[A-Za-z0-9-]+$/.test(text);
 }

@@ -1,12 +1,13 @@
-import type { HeaderView } from "@etcd-edge/proto";
+import { areEpochNames } from "../epoch/epoch-codec.ts";
+import type { Epochs } from "../epoch/epochs.ts";
 import type { Clock, Timer } from "../ports.ts";
 import type { HubPort } from "../watch/sharing.ts";
 import { CreateBudget, type CreateRate } from "./create-budget.ts";
 import { encodeEnvelope, readEnvelope } from "./envelope.ts";
-import { Epochs } from "./epochs.ts";
+import type { FabricContext } from "./fabric-context.ts";
 import { createFabricCounters, type FabricCounters } from "./fabric-counters.ts";
-import { type FabricContext, FeedFabric } from "./feed-fabric.ts";
-import type { Digest, FabricBus, HistoryStore } from "./ports.ts";
+import { FeedFabric } from "./feed-fabric.ts";
+import type { Digest, FabricBus } from "./ports.ts";
 import { Roster } from "./roster.ts";
 
 export interface FabricReplicaOptions {
@@ -15,11 +16,9 @@ export interface FabricReplicaOptions {
   readonly bus: FabricBus;
   readonly clock: Clock;
   readonly digest: Digest;
-  /** Makes a name that nobody else makes: letters, digits and dashes. */
-  readonly newId: () => string;
+  /** What the process calls the histories it knows: the other replicas are asked and told. */
+  readonly epochs: Epochs;
   readonly reopenRate?: CreateRate;
-  /** More places that remember histories. */
-  readonly stores?: readonly HistoryStore[];
   /** What others are told of this process, beside what the fabric knows itself. */
   readonly describe: () => ReplicaDescription;
 }
@@ -44,10 +43,8 @@ const noEpoch = { id: "", number: 0n };
 /**
  * This process among the others:
  *
- *     FabricReplica         who is there, which history it is, how many watches may be opened at once
+ *     FabricReplica         who is there, how many watches may be opened at once
  *       FeedFabric          the feeds of one identity scope, one for each hub
- *         ScopeWire         its channels; what is not of our history goes no further
- *         InterestTable     who has which feed, and who lives on whose
  *         SharedWatch       a watch that is somebody else's if somebody has it, and ours if not
  *           Follower        lives on frames: whole, in order, repaired
  */
@@ -57,7 +54,6 @@ export class FabricReplica {
   readonly budget: CreateBudget;
   readonly counters: FabricCounters = createFabricCounters();
   readonly #options: FabricReplicaOptions;
-  readonly #epochs: Epochs;
   readonly #context: FabricContext;
   readonly #scopes = new Set<FeedFabric>();
   readonly #stops: (() => void)[] = [];
@@ -67,22 +63,22 @@ export class FabricReplica {
   #isDraining = false;
 
   constructor(options: FabricReplicaOptions) {
-    const { id, bus, clock, digest, newId, reopenRate, stores = [] } = options;
+    const { id, bus, clock, digest, epochs, reopenRate } = options;
     this.#options = options;
     this.id = id;
     this.roster = new Roster(clock, (gone) => {
       for (const scope of this.#scopes) scope.onReplicaGone(gone);
     });
     this.budget = new CreateBudget(clock, reopenRate);
-    this.#epochs = new Epochs(newId, [this.roster, ...stores]);
     const { roster, budget, counters } = this;
-    this.#context = { id, bus, clock, digest, epochs: this.#epochs, roster, budget, counters };
+    this.#context = { id, bus, clock, digest, epochs, roster, budget, counters };
     this.#tickedAt = clock.nowMs();
     this.#stops.push(
       bus.subscribe(presenceChannel, (data) => this.#onPresence(data)),
       bus.onConnection(() => this.#onConnection()),
-      this.#epochs.onChange((change) => {
-        for (const scope of [...this.#scopes]) scope.onEpoch(change);
+      epochs.remember(this.roster),
+      epochs.onChange(({ clusterId }) => {
+        for (const scope of [...this.#scopes]) scope.onEpoch(clusterId);
         this.#tell(false);
       }),
     );
@@ -93,18 +89,6 @@ export class FabricReplica {
   /** Whether others can be reached. */
   get isConnected(): boolean {
     return this.#options.bus.isConnected;
-  }
-
-  /**
-   * Finds out which history it is, before the first client comes: then replicas that start together agree on a name for it
-   * before they have something to share. Hubs do the same, where `probe` rejects.
-   */
-  async settle(probe: () => Promise<HeaderView>): Promise<void> {
-    try {
-      await this.#epochs.settle((await probe()).clusterId, probe);
-    } catch {
-      // Nobody answers, or not to us.
-    }
   }
 
   /** The scopes that are shared. */
@@ -171,15 +155,16 @@ export class FabricReplica {
   }
 
   #say(what: { readonly isQuestion?: boolean; readonly isLeaving?: boolean }): void {
-    const { bus, describe } = this.#options;
+    const { bus, describe, epochs } = this.#options;
     if (!bus.isConnected) return;
-    const record = [...this.#epochs.records()].at(-1);
+    const record = epochs.current;
     const { name, tier, version, uptimeSeconds, compactRevision, stats } = describe();
     const sender = { replica: this.id, clusterId: record?.clusterId ?? 0n, epoch: record?.epoch ?? noEpoch };
     const value = {
       ...{ name, tier, programVersion: version, uptimeSeconds: BigInt(Math.round(uptimeSeconds)) },
       ...{ isDraining: this.#isDraining, compactRevision, ...what },
       ...{ revision: record?.revision ?? 0n, raftTerm: record?.raftTerm ?? 0n },
+      ...(record && { aliases: [...record.aliases], replaced: [...record.replaced] }),
       stats: [...stats].map(([stat, count]) => ({
         name: stat,
         value: BigInt(Math.max(0, Math.round(count))),
@@ -197,10 +182,14 @@ export class FabricReplica {
     const { sender, body } = reading;
     if (sender.replica === this.id || body.case !== "presence") return;
     const { clusterId, epoch } = sender;
-    const { revision, raftTerm, isQuestion } = body.value;
-    const record = clusterId === 0n ? undefined : { clusterId, epoch, revision, raftTerm };
+    const { revision, raftTerm, aliases, replaced, isQuestion } = body.value;
+    if (!areEpochNames(aliases) || !areEpochNames(replaced)) {
+      this.counters.ignoredMalformed++;
+      return;
+    }
+    const record = clusterId === 0n ? undefined : { clusterId, epoch, revision, raftTerm, aliases, replaced };
     this.roster.heard(sender.replica, record, body.value);
-    if (record !== undefined) this.#epochs.heard(record);
+    if (record !== undefined) this.#options.epochs.heard(record);
     if (isQuestion) this.#tell(false);
   }
 }

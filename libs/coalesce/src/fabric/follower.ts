@@ -4,7 +4,7 @@ import { contains, hasKey } from "../range/key-range.ts";
 import type { UpstreamWatch, UpstreamWatchRequest, UpstreamWatchSink } from "../upstream/upstream-watch.ts";
 import { unknownGates, type VersionGates } from "../upstream/version-gates.ts";
 import type { FabricCounters } from "./fabric-counters.ts";
-import { type Frame, fromFrameMessage } from "./frame.ts";
+import { type Frame, readFrame } from "./frame.ts";
 import type { Party } from "./interest-table.ts";
 
 /** What a follower needs of its scope. */
@@ -281,14 +281,6 @@ export class Follower implements UpstreamWatch {
 /** What a follower of a replica is called where others name a member of the cluster. */
 export function memberName(replica: string): string {
   return `fabric:${replica}`;
-}
-
-function readFrame(message: Backlog["frames"][number]): Frame | undefined {
-  try {
-    return fromFrameMessage(message);
-  } catch {
-    return undefined;
-  }
 }
 
 function sizeOf(frames: readonly Frame[]): number {

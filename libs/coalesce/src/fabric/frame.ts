@@ -88,6 +88,15 @@ export function fromFrameMessage(message: FrameMessage): Frame | undefined {
   return { range, prev, upto, events, header, prevKvBase: message.prevKvFrom, isWithheld };
 }
 
+/** The same, also of bytes that are no message at all. Never throws. */
+export function readFrame(message: FrameMessage): Frame | undefined {
+  try {
+    return fromFrameMessage(message);
+  } catch {
+    return undefined;
+  }
+}
+
 function* revisionsOf(events: readonly EventView[]): Iterable<readonly EventView[]> {
   let start = 0;
   for (let i = 1; i <= events.length; i++) {

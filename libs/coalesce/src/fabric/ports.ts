@@ -18,26 +18,3 @@ export interface FabricBus {
 
 /** Makes short names: equal for equal texts, different for others even if somebody tries. Letters and digits only. */
 export type Digest = (text: string) => string;
-
-/** What is remembered of a cluster's history, by whoever outlives a replica (rule 3). */
-export interface HistoryRecord {
-  readonly clusterId: bigint;
-  readonly epoch: EpochTag;
-  /** The highest that a quorum has said. */
-  readonly revision: bigint;
-  readonly raftTerm: bigint;
-}
-
-/** Which history of a cluster: a random name, and how many were seen to be replaced before it. */
-export interface EpochTag {
-  readonly id: string;
-  readonly number: bigint;
-}
-
-/** Where histories are remembered: other replicas, a store. Losing it costs trust in nothing but old entries. */
-export interface HistoryStore {
-  /** Nothing where nothing is known, or nobody answers within a moment. Never rejects. */
-  load(clusterId: bigint): Promise<HistoryRecord | undefined>;
-  /** Called whenever the epoch changes, and now and then with later revisions. Never throws. */
-  save(record: HistoryRecord): void;
-}

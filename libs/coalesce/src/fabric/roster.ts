@@ -1,6 +1,6 @@
 import type { Presence } from "@etcd-edge/proto";
+import { type EpochMemory, type EpochRecord, isPreferred, union } from "../epoch/epoch-record.ts";
 import type { Clock, Timer } from "../ports.ts";
-import type { HistoryRecord, HistoryStore } from "./ports.ts";
 
 /** A replica, as it describes itself. */
 export interface Replica {
@@ -12,7 +12,7 @@ export interface Replica {
   readonly uptimeSeconds: number;
   readonly isDraining: boolean;
   /** What it says of its history; nothing before it knows one. */
-  readonly record: HistoryRecord | undefined;
+  readonly record: EpochRecord | undefined;
   /** Everything below this is compacted. */
   readonly compactRevision: bigint;
   /** Counts for status pages, by name. */
@@ -28,10 +28,10 @@ const maxReplicas = 1_000;
 const maxStats = 64;
 
 /**
- * The other replicas that live, by what they say of themselves once a second. Remembers histories for those who have
+ * The other replicas that live, by what they say of themselves once a second. Remembers epochs for those who have
  * just started.
  */
-export class Roster implements HistoryStore {
+export class Roster implements EpochMemory {
   readonly #clock: Clock;
   readonly #replicas = new Map<string, { readonly replica: Replica; readonly expiry: Timer }>();
   readonly #onGone: (id: string) => void;
@@ -61,7 +61,7 @@ export class Roster implements HistoryStore {
   }
 
   /** A replica says that it is there. */
-  heard(id: string, record: HistoryRecord | undefined, message: Presence): void {
+  heard(id: string, record: EpochRecord | undefined, message: Presence): void {
     const known = this.#replicas.get(id);
     known?.expiry.stop();
     if (message.isLeaving) {
@@ -73,7 +73,7 @@ export class Roster implements HistoryStore {
     this.#replicas.set(id, { replica: describe(id, record, message), expiry });
   }
 
-  async load(clusterId: bigint): Promise<HistoryRecord | undefined> {
+  async load(clusterId: bigint): Promise<EpochRecord | undefined> {
     const known = this.#best(clusterId);
     const waitMs = (this.#askedAt ?? this.#clock.nowMs()) + answerMs - this.#clock.nowMs();
     if (known !== undefined || waitMs <= 0) return known;
@@ -100,15 +100,12 @@ export class Roster implements HistoryStore {
     this.#replicas.clear();
   }
 
-  #best(clusterId: bigint): HistoryRecord | undefined {
-    let best: HistoryRecord | undefined;
+  #best(clusterId: bigint): EpochRecord | undefined {
+    let best: EpochRecord | undefined;
     for (const { record } of this.replicas()) {
-      if (record === undefined || record.clusterId !== clusterId) continue;
-      const isLater =
-        best === undefined ||
-        record.epoch.number > best.epoch.number ||
-        (record.epoch.number === best.epoch.number && record.revision > best.revision);
-      if (isLater) best = record;
+      if (record?.clusterId !== clusterId) continue;
+      if (best === undefined || isPreferred(record, best)) best = record;
+      else if (record.epoch.id === best.epoch.id) best = union(best, record);
     }
     return best;
   }
@@ -118,7 +115,7 @@ export class Roster implements HistoryStore {
   }
 }
 
-function describe(id: string, record: HistoryRecord | undefined, message: Presence): Replica {
+function describe(id: string, record: EpochRecord | undefined, message: Presence): Replica {
   const stats = message.stats.slice(0, maxStats).map(({ name, value }) => [name, Number(value)] as const);
   return {
     id,

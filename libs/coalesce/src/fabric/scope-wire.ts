@@ -1,8 +1,9 @@
 import type { Envelope } from "@etcd-edge/proto";
+import type { EpochTag } from "../epoch/epoch-record.ts";
+import type { Epochs } from "../epoch/epochs.ts";
 import { type Body, encodeEnvelope, readEnvelope } from "./envelope.ts";
-import type { Epochs } from "./epochs.ts";
 import type { FabricCounters } from "./fabric-counters.ts";
-import type { EpochTag, FabricBus } from "./ports.ts";
+import type { FabricBus } from "./ports.ts";
 
 /** Who takes what others say in a scope. */
 export interface ScopeListener {
@@ -99,12 +100,8 @@ export class ScopeWire {
       return undefined;
     }
     const { sender, body } = reading;
-    const tag = this.#tag;
-    const isOurs =
-      sender.clusterId === this.clusterId &&
-      sender.epoch.id === tag?.id &&
-      sender.epoch.number === tag.number;
-    if (!isOurs) {
+    // Names are not given twice; the number is what some know better than others.
+    if (sender.clusterId !== this.clusterId || sender.epoch.id !== this.#tag?.id) {
       this.#counters.ignoredHistory++;
       return undefined;
     }

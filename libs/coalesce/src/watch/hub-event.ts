@@ -21,6 +21,8 @@ export interface HubCounters {
   feedsMoved: number;
   /** Upstream watches opened to go on where another one ended. */
   resumes: number;
+  /** Watches asked of etcd itself: feeds, catch-ups, and whatever goes on or moves. */
+  upstreamCreates: number;
   /** Events that etcd sent. */
   eventsIn: number;
   /** Responses to clients that needed none of etcd's own, because another client got the same. */

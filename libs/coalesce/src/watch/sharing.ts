@@ -21,10 +21,6 @@ export interface FeedSharing extends WatchSource {
   /** etcd, or whoever has the watch, has answered a request for progress. */
   onProgressed(feed: Feed): void;
   onEnded(feed: Feed): void;
-  /** A quorum has answered. */
-  onQuorum(header: HeaderView): void;
-  /** A quorum has shown that the history known here is gone, and that the same cluster has another one (rule 3). */
-  onReplaced(header: HeaderView): void;
   /** Whether somebody elsewhere needs previous values of a feed. */
   wantsPrevKv(feed: Feed): boolean;
   /** Everything below this is compacted, as others were told by etcd; 0 where they were told nothing. */
@@ -52,8 +48,6 @@ export interface HubPort {
   readonly clusterId: bigint | undefined;
   /** A quorum's answer, asked for now. */
   probe(range: KeyRange): Promise<HeaderView>;
-  /** Others know that history was replaced: whatever is known here counts no more. */
-  replaceHistory(): void;
   /** A revision that others have seen of the history that is ours too. */
   saw(revision: bigint): void;
 }

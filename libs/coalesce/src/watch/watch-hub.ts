@@ -1,4 +1,5 @@
 import type { HeaderView } from "@etcd-edge/proto";
+import type { Epochs } from "../epoch/epochs.ts";
 import type { Clock } from "../ports.ts";
 import { isSameRange, type KeyRange } from "../range/key-range.ts";
 import type { WatchSource } from "../upstream/upstream-watch.ts";
@@ -6,13 +7,14 @@ import { Feed } from "./feed.ts";
 import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
-import { History, type HistoryVerdict } from "./history.ts";
+import type { History } from "./history.ts";
 import type { HubCounters, HubEvent } from "./hub-event.ts";
 import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogBudget } from "./log-budget.ts";
 import { Openings } from "./openings.ts";
-import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
+import type { SendProbe } from "./probe-flight.ts";
+import { QuorumJudge } from "./quorum-judge.ts";
 import type { FeedSharing, HubPort } from "./sharing.ts";
 import type { Watcher } from "./watcher.ts";
 
@@ -31,11 +33,13 @@ export interface WatchHubOptions {
   readonly clock: Clock;
   readonly budget: LogBudget;
   readonly onEvent?: (event: HubEvent) => void;
+  /** What the process calls the histories it knows. Default: nobody else knows of them. */
+  readonly epochs?: Epochs | undefined;
   /** Shares the feeds with hubs of the same scope elsewhere. */
   readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
 
-const askAgainMs = 250;
+const smallestKey: KeyRange = { t: "point", key: Uint8Array.of(0) };
 
 /**
  * The feeds of one identity scope: everybody in it sees the same keys, so equal ranges share a feed, and a range inside
@@ -43,37 +47,47 @@ const askAgainMs = 250;
  */
 export class WatchHub {
   readonly clock: Clock;
-  readonly history: History;
   readonly counters: HubCounters = {
     feedsOpened: 0,
     catchUpsOpened: 0,
     feedsLost: 0,
     feedsMoved: 0,
     resumes: 0,
+    upstreamCreates: 0,
     eventsIn: 0,
     sharedDeliveries: 0,
   };
   readonly #options: WatchHubOptions;
-  readonly #probes: ProbeFlight;
+  readonly #source: WatchSource = {
+    open: (request, sink) => {
+      this.counters.upstreamCreates++;
+      return this.#options.source.open(request, sink);
+    },
+  };
+  readonly #judge: QuorumJudge;
   readonly #registry: FeedRegistry;
   readonly #openings = new Openings();
   readonly #liveness: Liveness;
   readonly #sharing: FeedSharing | undefined;
   readonly #owner: FeedOwner;
-  #isClosed = false;
   #compactRevision = 0n;
   readonly #progressListeners = new Set<(feed: Feed) => void>();
   readonly #endListeners = new Set<(feed: Feed) => void>();
-  /** Of the last quorum that answered. All zero before the first. */
-  #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
   /** Feeds lost to `etcdserver: no leader`, by member, since a member last took a feed. */
   readonly #leaderless = new Set<string>();
 
   constructor(options: WatchHubOptions) {
     this.#options = options;
     this.clock = options.clock;
-    this.history = new History(options.clock);
-    this.#probes = new ProbeFlight(options.sendProbe);
+    this.#judge = new QuorumJudge({
+      clock: options.clock,
+      sendProbe: options.sendProbe,
+      epochs: options.epochs,
+      anyRange: () => this.feeds().next().value?.range ?? smallestKey,
+      readHeader: () => this.readHeader(),
+      onQuorum: (revision) => this.#liveness.noteQuorum(revision),
+      onReplaced: (revision) => this.#onReplaced(revision),
+    });
     this.#sharing = options.createSharing?.(this.#createPort());
     this.#owner = this.#createOwner();
     this.#registry = new FeedRegistry(
@@ -82,6 +96,11 @@ export class WatchHub {
       options.clock,
     );
     this.#liveness = this.#createLiveness();
+  }
+
+  /** Which history it is, and how far. */
+  get history(): History {
+    return this.#judge.history;
   }
 
   /** All feeds, for people and metrics. */
@@ -115,18 +134,13 @@ export class WatchHub {
    * Asks a quorum for the revision of the store, and whether the range may be read.
    * @throws ProbeError
    */
-  async probe(range: KeyRange): Promise<HeaderView> {
-    // Taken late on purpose: a probe that waits for the one in the air is sent after this, never before.
-    const knownBefore = this.history.known;
-    const header = await this.#probes.probe(range);
-    const verdict = this.#judge(header, knownBefore);
-    if (verdict === "foreign") throw new ProbeError(14, "the endpoint belongs to another cluster");
-    return header;
+  probe(range: KeyRange): Promise<HeaderView> {
+    return this.#judge.probe(range);
   }
 
   /** The header of the last quorum that answered: who it was, and in which term. All zero before the first. */
   get lastHeader(): HeaderView {
-    return this.#lastHeader;
+    return this.#judge.lastHeader;
   }
 
   /**
@@ -135,22 +149,7 @@ export class WatchHub {
    * @returns whether it speaks of the history that the feeds have (rule 3)
    */
   noteQuorum(header: HeaderView, knownWhenSent: bigint): boolean {
-    return this.#judge(header, knownWhenSent) === "same";
-  }
-
-  #judge(header: HeaderView, knownBefore: bigint): HistoryVerdict {
-    const { clusterId } = this.history;
-    const verdict = this.history.judge(header, knownBefore);
-    if (verdict === "foreign") return verdict;
-    this.#sharing?.onQuorum(header);
-    if (verdict === "replaced") {
-      this.#onReplaced(header.revision);
-      // Another cluster has a history of its own, which has not been replaced: who shares that one already keeps it.
-      if (this.history.clusterId === clusterId) this.#sharing?.onReplaced(header);
-    }
-    this.#lastHeader = header;
-    this.#liveness.noteQuorum(header.revision);
-    return verdict;
+    return this.#judge.judge(header, knownWhenSent) === "same";
   }
 
   /** How old the state at a revision may be, in milliseconds: since a quorum last was no further. A minute at most. */
@@ -228,28 +227,8 @@ export class WatchHub {
    * is, watchers are told "compacted" at that revision.
    */
   repin(): void {
-    const { clusterId } = this.history;
-    this.history.expectAnother();
-    if (clusterId !== undefined) void this.#findSuccessor(clusterId);
-  }
-
-  /**
-   * A quorum is asked, and a member who it is, which takes no permission: to a token of the cluster that is gone the new one may
-   * say nothing at all, for etcd waits until it is as far as such a token says.
-   */
-  async #findSuccessor(gone: bigint): Promise<void> {
-    while (!this.#isClosed && this.history.clusterId === gone) {
-      const [feed] = this.feeds();
-      if (feed === undefined) return;
-      this.probe(feed.range).catch(() => undefined);
-      const header = await this.readHeader();
-      if (this.history.clusterId !== gone) return;
-      if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
-        this.#judge(header, 0n);
-        return;
-      }
-      await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
-    }
+    if (this.isIdle) this.history.expectAnother();
+    else void this.#judge.findSuccessor();
   }
 
   /** Calls for every progress answer of a feed, and for every feed that advanced. Returns the way to stop that. */
@@ -266,10 +245,10 @@ export class WatchHub {
 
   /** Ends every feed. Watchers are not told. */
   close(): void {
-    this.#isClosed = true;
     this.#liveness.stop();
     for (const feed of [...this.feeds()]) feed.end({ t: "closed" });
     this.#sharing?.close();
+    this.#judge.close();
   }
 
   #createFeed(options: FeedOptions): Feed {
@@ -285,7 +264,7 @@ export class WatchHub {
     const { clock, budget, fetchPrevious } = this.#options;
     const sharing = this.#sharing;
     return {
-      source: sharing ?? this.#options.source,
+      source: sharing ?? this.#source,
       clock,
       budget,
       fetchPrevious,
@@ -408,32 +387,14 @@ export class WatchHub {
     for (const feed of [...this.feeds()]) feed.end({ t: "replaced", compactRevision: revision });
   }
 
-  /** Others have seen a replacement that we may never see: the new history can be past what we know (rule 3). */
-  async #replaceHistory(): Promise<void> {
-    for (;;) {
-      const [first] = this.feeds();
-      if (this.#isClosed) return;
-      try {
-        const header = await this.#probes.probe(first?.range ?? { t: "point", key: Uint8Array.of(0) });
-        this.history.replaceWith(header);
-        this.#onReplaced(header.revision);
-        return;
-      } catch {
-        // Nobody says how far the new history is: watches cannot be told where to go on, and hear nothing until then.
-        await new Promise<void>((resolve) => this.clock.setTimer(askAgainMs, resolve));
-      }
-    }
-  }
-
   #createPort(): HubPort {
     const { history } = this;
     return {
-      source: this.#options.source,
+      source: this.#source,
       get clusterId() {
         return history.clusterId;
       },
       probe: (range) => this.probe(range),
-      replaceHistory: () => void this.#replaceHistory(),
       saw: (revision) => history.saw(revision),
     };
   }

@@ -10,6 +10,7 @@ import { type EncodedBatch, Variant } from "./batch.ts";
 import type { FanPort, SessionPort } from "./fan.ts";
 import { encodeFragments } from "./fragments.ts";
 import { ProgressQuestion, revisionOfAll } from "./progress-question.ts";
+import { RequestLine, type WatchAsk } from "./request-line.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type CreateOutcome, decideCreate, releaseOutcome } from "./watch-create.ts";
 import type { WatchDesk } from "./watch-desk.ts";
@@ -47,18 +48,8 @@ export interface SessionCounters {
   createsRefused: number;
 }
 
-/**
- * What a client asked for, in the order it asked: each is answered when those before it are (etcd handles the requests
- * of a stream one by one), though the work for it has begun.
- */
-type Request =
-  | { readonly t: "create"; readonly request: WatchCreateRequest; outcome: CreateOutcome | undefined }
-  | { readonly t: "cancel"; readonly watchId: bigint }
-  | { readonly t: "progress" };
-
 const noBytes = new Uint8Array(0);
 const duplicateId = "mvcc: duplicate watch ID provided on the WatchStream";
-const timedOut = "etcdserver: request timed out";
 
 /** One Watch call of a client: many watches, each with an id of this stream. */
 export class WatchSession implements WatcherStream {
@@ -68,7 +59,7 @@ export class WatchSession implements WatcherStream {
   readonly #watchers = new WatcherTable();
   /** Made when somebody falls behind: few ever do, and there may be very many sessions. So with requests. */
   #lagging: Set<Watcher> | undefined = undefined;
-  #requests: Request[] | undefined = undefined;
+  #requests: RequestLine | undefined = undefined;
   #canTake = true;
   #isPumping = false;
   #isOver = false;
@@ -125,10 +116,10 @@ export class WatchSession implements WatcherStream {
         this.#create(requestUnion.value);
         return;
       case "cancelRequest":
-        this.#enqueue({ t: "cancel", watchId: requestUnion.value.watchId });
+        this.#ask({ t: "cancel", watchId: requestUnion.value.watchId });
         return;
       case "progressRequest":
-        this.#enqueue({ t: "progress" });
+        this.#ask({ t: "progress" });
         return;
       case undefined:
         return; // etcd ignores it, for the sake of clients newer than itself
@@ -149,7 +140,7 @@ export class WatchSession implements WatcherStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#stopAsking();
-    for (const request of this.#requests ?? []) if (request.t === "create") releaseOutcome(request.outcome);
+    this.#requests?.close();
     this.#requests = undefined;
     for (const watcher of [...this.#watchers.values()]) this.#forget(watcher);
   }
@@ -262,61 +253,62 @@ export class WatchSession implements WatcherStream {
   // ---- requests ----
 
   #create(request: WatchCreateRequest): void {
-    const pending: Request & { t: "create" } = { t: "create", request, outcome: undefined };
-    const limit = findLimit(this.#context.limits, {
+    const reason = findLimit(this.#context.limits, {
       stream: this.#watchers.size,
       pending: this.#requests?.length ?? 0,
       connection: this.#connection.watches,
       total: this.#context.total.watches,
     });
-    if (limit === undefined) {
-      void this.#admit(pending);
+    if (reason === undefined) {
+      this.#line().pushCreate(request);
     } else {
       this.#context.counters.createsRefused++;
-      pending.outcome = { t: "refused", header: this.#header(this.#floor), reason: limit };
+      const header = this.#header(this.#floor);
+      this.#ask({ t: "create", request, outcome: { t: "refused", header, reason } });
     }
-    this.#enqueue(pending);
+    this.#tidyLine();
   }
 
-  async #admit(pending: Request & { t: "create" }): Promise<void> {
-    let isTimedOut = false;
-    const limit = this.#context.createLimit.begin(() => {
-      isTimedOut = true;
-      pending.outcome = { t: "refused", header: this.#header(this.#floor), reason: timedOut };
-      this.#answer();
+  #ask(ask: WatchAsk): void {
+    this.#line().push(ask);
+    this.#tidyLine();
+  }
+
+  #line(): RequestLine {
+    this.#requests ??= new RequestLine({
+      createLimit: this.#context.createLimit,
+      decide: (request, isGone) => decideCreate(this.#context, request, isGone),
+      header: () => this.#header(this.#floor),
+      answer: (ask) => {
+        this.#answer(ask);
+        this.#tidyLine();
+      },
     });
-    const outcome = await decideCreate(this.#context, pending.request, () => isTimedOut || this.#isOver);
-    limit.done();
-    if (isTimedOut || this.#isOver) {
-      releaseOutcome(outcome);
-      return;
-    }
-    // Without a header of etcd's the client is shown the last one it saw.
-    const isNameless = outcome.t === "refused" && outcome.header === undefined;
-    pending.outcome = isNameless ? { ...outcome, header: this.#header(this.#floor) } : outcome;
-    this.#answer();
+    return this.#requests;
   }
 
-  #enqueue(request: Request): void {
-    this.#requests ??= [];
-    this.#requests.push(request);
-    this.#answer();
+  /** There may be very many streams, and few of them ask for anything now. */
+  #tidyLine(): void {
+    if (this.#requests?.length === 0) this.#requests = undefined;
   }
 
-  /** Answers, in order, what can be answered. */
-  #answer(): void {
-    while (!this.#isOver) {
-      const request = this.#requests?.[0];
-      if (request === undefined || (request.t === "create" && request.outcome === undefined)) return;
-      this.#requests?.shift();
-      if (this.#requests?.length === 0) this.#requests = undefined;
-      if (request.t === "create" && request.outcome !== undefined) this.#grant(request, request.outcome);
-      else if (request.t === "cancel") this.#cancel(request.watchId);
-      else if (request.t === "progress") this.#askProgress();
+  #answer(ask: WatchAsk): void {
+    switch (ask.t) {
+      case "create":
+        this.#grant(ask.request, ask.outcome);
+        return;
+      case "cancel":
+        this.#cancel(ask.watchId);
+        return;
+      case "progress":
+        this.#askProgress();
+        return;
+      default:
+        ask satisfies never;
     }
   }
 
-  #grant({ request }: Request & { t: "create" }, outcome: CreateOutcome): void {
+  #grant(request: WatchCreateRequest, outcome: CreateOutcome): void {
     if (outcome.header !== undefined && outcome.header.clusterId !== 0n) this.#lastHeader = outcome.header;
     const header = this.#header(outcome.header?.revision ?? 0n);
     if (outcome.t === "refused") {

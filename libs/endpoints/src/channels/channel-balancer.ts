@@ -51,7 +51,7 @@ export class ChannelBalancer implements AsyncDisposable {
   readonly #picker = new Picker();
   readonly #unsubscribe: () => void;
   readonly #listeners = new Set<() => void>();
-  readonly #repinListeners = new Set<() => void>();
+  readonly #repinListeners = new Set<(clusterId: bigint) => void>();
   readonly #pin: ClusterPin<string>;
   /** What each said when it was last looked at. */
   readonly #members = new Map<Upstream, MemberStatus>();
@@ -152,7 +152,7 @@ export class ChannelBalancer implements AsyncDisposable {
   }
 
   /** Calls when another cluster has taken the place of the one before: whatever is remembered of that is void. */
-  onRepinned(listener: () => void): () => void {
+  onRepinned(listener: (clusterId: bigint) => void): () => void {
     this.#repinListeners.add(listener);
     return () => void this.#repinListeners.delete(listener);
   }
@@ -236,7 +236,7 @@ export class ChannelBalancer implements AsyncDisposable {
 
   #onRepinned(clusterId: bigint, before: bigint): void {
     this.#options.onRepinned?.(clusterId, before);
-    for (const listener of [...this.#repinListeners]) listener();
+    for (const listener of [...this.#repinListeners]) listener(clusterId);
     // Others of the new cluster were ejected as foreign.
     this.#pool.recheck();
   }

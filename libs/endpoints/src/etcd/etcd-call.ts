@@ -18,17 +18,31 @@ type UnaryMethod<Request, Response> = {
   readonly responseDeserialize: (bytes: Buffer) => Response;
 };
 
-/**
- * One unary call to one etcd member over a connection of its own, closed afterwards: for control traffic at the pace of
- * seconds, where the backoff and the shared state of a kept channel would only hide how the endpoint is now.
- * Rejects with grpc-js's ServiceError, or the abort reason.
- */
-export async function callEtcd<Request, Response>(
+/** Makes a unary call. Rejects with grpc-js's ServiceError, or the abort reason. */
+export type CallEtcd = <Request, Response>(
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+) => Promise<Response>;
+
+/** One call over a connection of its own, see {@link withEtcd}. */
+export function callEtcd<Request, Response>(
   endpoint: Endpoint,
   method: UnaryMethod<Request, Response>,
   request: Request,
-  { tls, signal }: EtcdCallOptions,
+  options: EtcdCallOptions,
 ): Promise<Response> {
+  return withEtcd(endpoint, options, (call) => call(method, request));
+}
+
+/**
+ * Calls to one etcd member over a connection of their own, closed afterwards: for control traffic at the pace of
+ * seconds, where the backoff and the shared state of a kept channel would only hide how the endpoint is now.
+ */
+export async function withEtcd<Result>(
+  endpoint: Endpoint,
+  { tls, signal }: EtcdCallOptions,
+  use: (call: CallEtcd) => Promise<Result>,
+): Promise<Result> {
   signal.throwIfAborted();
   // Here, because it costs 40 ms and 18 MB, and most tiers never make such a call.
   const { Client, credentials, Metadata } = await import("@grpc/grpc-js");
@@ -38,8 +52,8 @@ export async function callEtcd<Request, Response>(
     "grpc.service_config_disable_resolution": 1,
     "grpc.ssl_target_name_override": sentName(endpoint, tls),
   });
-  try {
-    return await new Promise((resolve, reject) => {
+  const makeCall: CallEtcd = (method, request) =>
+    new Promise((resolve, reject) => {
       const call = client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
@@ -58,6 +72,8 @@ export async function callEtcd<Request, Response>(
       const onAbort = (): void => call.cancel();
       signal.addEventListener("abort", onAbort);
     });
+  try {
+    return await use(makeCall);
   } finally {
     client.close();
   }

@@ -1,4 +1,4 @@
-import type { HubPort } from "@etcd-edge/coalesce";
+import { Epochs, type HubPort } from "@etcd-edge/coalesce";
 import { createMetrics, type Logger, silentLogger, systemClock } from "@etcd-edge/runtime";
 import { describe, expect, it } from "vitest";
 import { createInProcessBus } from "../bus/in-process-bus.ts";
@@ -14,7 +14,6 @@ const hub: HubPort = {
   },
   clusterId: undefined,
   probe: () => Promise.reject(new Error("nobody")),
-  replaceHistory: () => {},
   saw: () => {},
 };
 
@@ -22,6 +21,7 @@ function start(opened: Omit<OpenedBus, "bus">, bus = createInProcessBus(), logge
   return startFeedSharing({
     ...{ opened: { ...opened, bus }, prefix: "p", clock: systemClock, logger },
     metrics: createMetrics("test"),
+    epochs: new Epochs(() => "e"),
     reopeningsPerSecond: 10,
     describe: () => ({
       ...{ name: "host", tier: "test", version: "1", uptimeSeconds: 3, compactRevision: 5n },

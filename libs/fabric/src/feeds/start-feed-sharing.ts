@@ -1,13 +1,12 @@
 import {
   type FabricReplica as CoreReplica,
   defaultCreateRate,
+  type Epochs,
   FabricReplica,
   type FeedFabric,
-  type HistoryStore,
   type HubPort,
   type ReplicaDescription,
 } from "@etcd-edge/coalesce";
-import type { HeaderView } from "@etcd-edge/proto";
 import type { Clock, Logger, Metrics } from "@etcd-edge/runtime";
 import type { OpenedBus } from "../config/open-bus.ts";
 import { exposeFabric } from "./expose-fabric.ts";
@@ -25,8 +24,8 @@ export type FeedSharingOptions = {
   readonly reopeningsPerSecond: number;
   /** What others are told of this process. */
   readonly describe: () => ReplicaDescription;
-  /** More places that remember which history it is. */
-  readonly stores?: readonly HistoryStore[];
+  /** What the process calls the histories it knows. */
+  readonly epochs: Epochs;
 };
 
 /** A replica's part in the sharing of feeds. Disposing leaves; hubs that are still there go on by themselves. */
@@ -40,29 +39,26 @@ export type FeedSharingOfReplica = Disposable & {
    * @returns nothing where it is not shared
    */
   share(identity: readonly string[], isAnonymous: boolean, hub: HubPort): FeedFabric | undefined;
-  /** Finds out which history it is before the first client comes, where `probe` gets a quorum's answer. */
-  settle(probe: () => Promise<HeaderView>): Promise<void>;
   /** Others take over what this replica watches at etcd: settles when they have, after two seconds at most. */
   drain(): Promise<void>;
 };
 
 /** Joins the replicas on a bus. The bus is not disposed of. */
 export function startFeedSharing(options: FeedSharingOptions): FeedSharingOfReplica {
-  const { opened, prefix, clock, logger, metrics, describe, stores } = options;
+  const { opened, prefix, clock, logger, metrics, describe, epochs } = options;
   const digest = createDigest(opened.key);
   const replica = new FabricReplica({
     id: randomName(),
     bus: toFeedBus(opened.bus, prefix),
     clock,
     digest,
-    newId: randomName,
+    epochs,
     reopenRate: {
       ...defaultCreateRate,
       perSecond: options.reopeningsPerSecond,
       burst: Math.max(1, Math.ceil(options.reopeningsPerSecond / 10)),
     },
     describe,
-    ...(stores === undefined ? {} : { stores }),
   });
   exposeFabric(metrics, replica);
   let hasWarned = false;
@@ -80,7 +76,6 @@ export function startFeedSharing(options: FeedSharingOptions): FeedSharingOfRepl
       }
       return replica.share(digest(JSON.stringify(identity)), hub);
     },
-    settle: (probe) => replica.settle(probe),
     drain: () => replica.drain(),
     [Symbol.dispose]: () => replica.close(),
   };

@@ -1,0 +1,138 @@
+import type { HeaderView } from "@etcd-edge/proto";
+import type { Epochs } from "../epoch/epochs.ts";
+import type { Clock } from "../ports.ts";
+import type { KeyRange } from "../range/key-range.ts";
+import { History, type HistoryVerdict } from "./history.ts";
+import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
+
+const askAgainMs = 250;
+
+/** What a judge is made of. */
+export interface QuorumJudgeOptions {
+  readonly clock: Clock;
+  readonly sendProbe: SendProbe;
+  readonly epochs: Epochs | undefined;
+  /** A range that may be read with the credential of the scope. */
+  readonly anyRange: () => KeyRange;
+  /** Who a member is and how far, whatever the credential may read; nothing where nobody answers. Never rejects. */
+  readonly readHeader: () => Promise<HeaderView | undefined>;
+  /** A quorum is this far, in the history that is known. */
+  readonly onQuorum: (revision: bigint) => void;
+  /** What was known counts no more; a quorum of the new history is this far. */
+  readonly onReplaced: (revision: bigint) => void;
+}
+
+/**
+ * What quorums say, asked for and compared with what is known (rules 3, 32). The end of a history is seen here, and told to the
+ * rest of the process; or it was seen elsewhere, perhaps where we never could have (the new history can be past what we know):
+ *
+ *     current ──a quorum has less──▶ current, as another history
+ *     current ──others have seen that it is gone──▶ outdated ──any quorum answers──▶ current, as another history
+ */
+export class QuorumJudge {
+  readonly history: History;
+  readonly #options: QuorumJudgeOptions;
+  readonly #probes: ProbeFlight;
+  readonly #stopListening: (() => void) | undefined;
+  #lastHeader: HeaderView = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
+  #isOutdated = false;
+  #isClosed = false;
+
+  constructor(options: QuorumJudgeOptions) {
+    this.#options = options;
+    this.history = new History(options.clock);
+    this.#probes = new ProbeFlight(options.sendProbe);
+    this.#stopListening = options.epochs?.onChange(({ t, clusterId, by }) => {
+      const isOurs = t === "replaced" && clusterId === this.history.clusterId && by !== this;
+      if (isOurs) void this.#startAnew();
+    });
+  }
+
+  /** Of the last quorum that answered. All zero before the first. */
+  get lastHeader(): HeaderView {
+    return this.#lastHeader;
+  }
+
+  /**
+   * Asks a quorum for the revision of the store, and whether the range may be read.
+   * @throws ProbeError
+   */
+  async probe(range: KeyRange): Promise<HeaderView> {
+    // Taken late on purpose: a probe that waits for the one in the air is sent after this, never before.
+    const knownBefore = this.history.known;
+    const header = await this.#probes.probe(range);
+    const verdict = this.judge(header, knownBefore);
+    if (verdict === "foreign") throw new ProbeError(14, "the endpoint belongs to another cluster");
+    return header;
+  }
+
+  /** @param knownWhenSent `history.known` at the moment the quorum was asked */
+  judge(header: HeaderView, knownWhenSent: bigint): HistoryVerdict {
+    const { clusterId: before } = this.history;
+    const verdict = this.history.judge(header, knownWhenSent);
+    if (verdict === "foreign") return verdict;
+    const { epochs, onQuorum } = this.#options;
+    if (verdict === "replaced") {
+      // Of another cluster nothing was replaced: others may have served its history for a while already.
+      const isSameCluster = this.history.clusterId === before;
+      const isNews = !this.#isOutdated && isSameCluster;
+      this.#replaced(header);
+      // Else it was somebody else who told us.
+      if (isNews) epochs?.replaced(header, this);
+    }
+    epochs?.saw(header);
+    this.#lastHeader = header;
+    onQuorum(header.revision);
+    return verdict;
+  }
+
+  /**
+   * The known cluster is gone, as whoever looks at all endpoints found (rule 32). A quorum is asked, and a member who it is, which
+   * takes no permission: to a token of the cluster that is gone the new one may say nothing at all, for etcd waits until it is as
+   * far as such a token says. Never rejects.
+   */
+  async findSuccessor(): Promise<void> {
+    const { clusterId: gone } = this.history;
+    if (gone === undefined) return;
+    this.history.expectAnother();
+    for (;;) {
+      this.probe(this.#options.anyRange()).catch(() => undefined);
+      const header = await this.#options.readHeader();
+      if (this.#isClosed || this.history.clusterId !== gone) return;
+      if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
+        this.judge(header, 0n);
+        return;
+      }
+      await new Promise<void>((resolve) => this.#options.clock.setTimer(askAgainMs, resolve));
+      if (this.#isClosed || this.history.clusterId !== gone) return;
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#stopListening?.();
+  }
+
+  #replaced({ revision }: HeaderView): void {
+    this.#isOutdated = false;
+    this.#options.onReplaced(revision);
+  }
+
+  async #startAnew(): Promise<void> {
+    if (this.#isOutdated) return; // asked for already
+    this.#isOutdated = true;
+    for (;;) {
+      try {
+        const header = await this.#probes.probe(this.#options.anyRange());
+        if (this.#isClosed || !this.#isOutdated) return;
+        this.history.replaceWith(header);
+        this.#replaced(header);
+        return;
+      } catch {
+        // Nobody says how far the new history is: watches cannot be told where to go on, and hear nothing until then.
+        await new Promise<void>((resolve) => this.#options.clock.setTimer(askAgainMs, resolve));
+        if (this.#isClosed || !this.#isOutdated) return;
+      }
+    }
+  }
+}
