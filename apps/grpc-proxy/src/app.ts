@@ -220,7 +220,6 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       epochs,
     }),
   );
-  fabric?.attach(watches);
   balancer.onRepinned((clusterId) => {
     epochs.repinned(clusterId);
     forgetHistory();
@@ -260,6 +259,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       })
     : undefined;
   if (reads !== undefined) undo.use(reads);
+  fabric?.attach(watches, reads?.cache.floor);
   const calls = createCallCounters();
   exposeCallCounters(metrics, calls);
   exposeTransportCounters(metrics, counters);

@@ -2,6 +2,7 @@ export { Admission, type TurnedAway } from "./admission/admission.ts";
 export type { CacheCounts } from "./cache/cache-counts.ts";
 export { type CacheLimits, defaultCacheLimits } from "./cache/cache-limits.ts";
 export type { CachedRead, CacheScope } from "./cache/cached-read.ts";
+export type { CompactionFloor } from "./cache/compaction-floor.ts";
 export { defaultStoreGuard, GuardedStore, type StoreCounts, type StoreGuard } from "./cache/guarded-store.ts";
 export type { HeldEnd, HeldRange } from "./cache/held-range.ts";
 export type { HeldCounts, HeldRanges } from "./cache/held-ranges.ts";
@@ -87,7 +88,7 @@ export { gatesOf, gatesOfStatusRefusal, oldestGates, type VersionGates } from ".
 export type { Fan, FanPort, SessionPort } from "./watch/fan.ts";
 export type { Feed } from "./watch/feed.ts";
 export { FeedSpread } from "./watch/feed-spread.ts";
-export type { HubCounters, HubEvent } from "./watch/hub-event.ts";
+export { createHubCounters, type HubCounters, type HubEvent } from "./watch/hub-event.ts";
 export { LogBudget } from "./watch/log-budget.ts";
 export { ProbeError } from "./watch/probe-flight.ts";
 export type { FeedSharing, FeedSharingView, HubPort } from "./watch/sharing.ts";

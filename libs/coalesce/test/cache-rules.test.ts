@@ -328,6 +328,23 @@ describe("answers at a revision", () => {
     expect(seen(world.readings.at(-1) as Reading)).toBe("7 etcdserver: permission denied");
   });
 
+  it("a compaction that another replica was told of counts here too, until history is another one", async () => {
+    const world = new ReadWorld(first);
+    for (let i = 0; i < 4; i++) world.put(`k/${i}`);
+    await world.sync();
+    const at = { ...page, revision: 3n, serializable: true };
+    world.read(at);
+    await world.landAll();
+    let others = 0n;
+    world.cache.floor.follow(() => others);
+    expect(seen(world.read(at))).toMatch(/^answered/);
+    others = 4n;
+    expect(seen(world.read(at))).toBe("11 etcdserver: mvcc: required revision has been compacted");
+    expect(world.cache.floor.told, "what is heard is not passed on").toBe(0n);
+    others = 0n;
+    expect(seen(world.read(at))).toMatch(/^answered/);
+  });
+
   it("a compaction that happened elsewhere is noticed within the time that permissions are remembered", async () => {
     const world = new ReadWorld(first);
     for (let i = 0; i < 4; i++) world.put(`k/${i}`);

@@ -2,6 +2,7 @@ import { create, EnvelopeSchema, FeedRole, toBinary } from "@etcd-edge/proto";
 import { describe, expect, it } from "vitest";
 import { CreateBudget } from "../src/fabric/create-budget.ts";
 import { rankReplicas } from "../src/fabric/rendezvous.ts";
+import { Roster } from "../src/fabric/roster.ts";
 import { type KeyRange, rangeId, toKeyRange } from "../src/range/key-range.ts";
 import { History } from "../src/watch/history.ts";
 import { FakeClock, settle } from "./fake-clock.ts";
@@ -441,6 +442,50 @@ describe("rule 26: who opens when an ingester is gone", () => {
     expect(count(fleet, a)).toBe(1);
     for (const { open } of fleet.alive) expect(revisions(open[0] as ModelSession)).toEqual(written);
     fleet.close();
+  });
+});
+
+describe("what is compacted", () => {
+  it("as one replica was told by etcd all know, and ask etcd no more about it", async () => {
+    const fleet = await fleetOf(2);
+    for (let i = 0; i < 9; i++) fleet.put("a");
+    await fleet.run(500);
+    fleet.etcd.compactRevision = 5n;
+    // Their logs go back to there: somebody without one asks.
+    const range = rangeOf("b");
+    const [one, two] = fleet.replicas as [ModelReplica, ModelReplica];
+    for (const replica of [one, two]) watch(replica, range);
+    await fleet.run(2_000);
+    const [told, heard] = [one, two].map((replica) => watch(replica, range, { start: 2n }));
+    await fleet.run(2_000);
+    for (const session of [told, heard])
+      expect(session?.client.over).toMatchObject([{ end: { compactRevision: 5n } }]);
+    const before = [one, two].map(({ hub }) => hub.counters.catchUpsOpened);
+    expect(before.toSorted()).not.toEqual([0, 0]);
+    const again = [one, two].map((replica) => watch(replica, range, { start: 3n }));
+    await fleet.run(500);
+    for (const { client } of again) expect(client.over).toMatchObject([{ end: { compactRevision: 5n } }]);
+    expect([one, two].map(({ hub }) => hub.counters.catchUpsOpened)).toEqual(before);
+    expect(Math.max(...[one, two].map(({ sharing }) => Number(sharing?.compactRevision)))).toBe(5);
+    fleet.close();
+  });
+
+  it("rule 37: is not what lies above all that a quorum has said, nor what was said of another history", () => {
+    const roster = new Roster(new FakeClock(), () => {});
+    const record = { ...{ clusterId: 7n, revision: 100n, raftTerm: 2n }, aliases: [], replaced: [] };
+    const ours = { ...record, epoch: { id: "ours", number: 0n } };
+    const other = { ...record, epoch: { id: "other", number: 0n } };
+    const say = (id: string, known: typeof ours, compactRevision: bigint): void => {
+      const body = { case: "presence" as const, value: { compactRevision } };
+      const presence = create(EnvelopeSchema, { body }).body;
+      if (presence.case === "presence") roster.heard(id, known, presence.value);
+    };
+    say("one", ours, 40n);
+    say("liar", ours, 101n);
+    say("stranger", other, 60n);
+    expect(roster.compactRevisionOf(ours)).toBe(40n);
+    expect(roster.compactRevisionOf(undefined)).toBe(0n);
+    roster.close();
   });
 });
 

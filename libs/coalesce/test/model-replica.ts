@@ -75,7 +75,9 @@ export class ModelReplica {
       digest,
       epochs: this.epochs,
       describe: () => ({
-        ...{ name, tier: "model", version: "0", uptimeSeconds: 0, compactRevision: 0n },
+        ...{ name, tier: "model", version: "0", uptimeSeconds: 0 },
+        // Asked for before there is a hub, too.
+        compactRevision: (this.hub as WatchHub | undefined)?.compactRevision ?? 0n,
         stats: new Map([["watches", this.sessions.length]]),
       }),
     });

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Epochs, FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
+import type { CompactionFloor, Epochs, FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { createBusMessenger, type Messenger, openBus, startFeedSharing } from "@etcd-edge/fabric";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
@@ -13,8 +13,11 @@ export interface Fabric extends AsyncDisposable {
   share(scope: string, hub: HubPort): FeedSharing | undefined;
   /** Among others: who they are, what was passed on. */
   readonly replica: FabricReplica;
-  /** Whose counts the others are told. */
-  attach(watches: WatchService): void;
+  /**
+   * Whose counts the others are told.
+   * @param reads where reads are answered from memory: what is compacted is told, and heard of others
+   */
+  attach(watches: WatchService, reads?: CompactionFloor): void;
   /** Tells discovery of this process. */
   readonly messenger: Messenger;
   /** Of `--fabric-key-file`. */
@@ -44,6 +47,7 @@ export async function joinFabric(
   if (config.natsUrl.length === 0) return undefined;
   const { balancer, logger, metrics, tier, namespace, epochs } = context;
   let watches: WatchService | undefined;
+  let floor: CompactionFloor | undefined;
   await using undo = new AsyncDisposableStack();
   const alone = "watching at etcd directly";
   const opened = openBus(config, { logger, metrics, name: `${tier} ${hostname()}`, alone });
@@ -67,7 +71,7 @@ export async function joinFabric(
         tier,
         version,
         uptimeSeconds: process.uptime(),
-        compactRevision: watches?.compactRevision ?? 0n,
+        compactRevision: highest(watches?.compactRevision, floor?.told),
         stats: watches?.stats() ?? new Map(),
       }),
     }),
@@ -78,12 +82,18 @@ export async function joinFabric(
   return {
     replica: sharing.replica,
     share: (scope, hub) => sharing.share([scope, namespace], scope === "", hub),
-    attach: (all) => {
+    attach: (all, reads) => {
       watches = all;
+      floor = reads;
+      reads?.follow(() => sharing.replica.compactRevision);
     },
     messenger: createBusMessenger(opened.bus, config.fabricPrefix),
     key: opened.key,
     drain: () => sharing.drain(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function highest(...revisions: readonly (bigint | undefined)[]): bigint {
+  return revisions.reduce<bigint>((most, one = 0n) => (one > most ? one : most), 0n);
 }

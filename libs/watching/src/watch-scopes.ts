@@ -1,4 +1,5 @@
 import {
+  createHubCounters,
   gatesOf,
   type HubCounters,
   type LogBudget,
@@ -64,16 +65,7 @@ export class WatchScopes {
   /** Of an identity of ours, once it was wanted. */
   #shared: ScopeHub | undefined = undefined;
   /** Of scopes that are gone: counters do not go back. */
-  readonly #past: Record<keyof HubCounters, number> = {
-    feedsOpened: 0,
-    catchUpsOpened: 0,
-    feedsLost: 0,
-    feedsMoved: 0,
-    resumes: 0,
-    upstreamCreates: 0,
-    eventsIn: 0,
-    sharedDeliveries: 0,
-  };
+  readonly #past: HubCounters = createHubCounters();
 
   constructor(options: WatchScopesOptions) {
     this.#options = options;

@@ -87,8 +87,8 @@ export class WatchService implements Disposable {
   /** Everything below this is compacted, as etcd has said to any of the scopes. */
   get compactRevision(): bigint {
     let highest = 0n;
-    for (const { hub } of this.#scopes.all())
-      if (hub.compactRevision > highest) highest = hub.compactRevision;
+    for (const { compactRevision } of this.#scopes.hubs())
+      if (compactRevision > highest) highest = compactRevision;
     return highest;
   }
 

@@ -3,10 +3,23 @@ import type { ReadFailure } from "../read/ports.ts";
 
 /** Below which revision etcd keeps nothing, as far as anybody here was told. */
 export class CompactionFloor {
-  #revision = 0n;
+  #told = 0n;
+  #others: () => bigint = () => 0n;
 
   get revision(): bigint {
-    return this.#revision;
+    const others = this.#others();
+    if (others > this.#told) return others;
+    return this.#told;
+  }
+
+  /** As etcd itself has said here: what others may be told. */
+  get told(): bigint {
+    return this.#told;
+  }
+
+  /** Believes other replicas as well. @param others what they were told of the history that is ours; 0 for nothing */
+  follow(others: () => bigint): void {
+    this.#others = others;
   }
 
   /** etcd's own words for a read below it. */
@@ -16,7 +29,7 @@ export class CompactionFloor {
 
   /** A compaction at a revision has succeeded: what is below it is gone. */
   note(revision: bigint): void {
-    if (revision > this.#revision) this.#revision = revision;
+    if (revision > this.#told) this.#told = revision;
   }
 
   /** etcd has refused a read at a revision. */
@@ -25,11 +38,11 @@ export class CompactionFloor {
   }
 
   isBelow(revision: bigint): boolean {
-    return revision > 0n && revision < this.#revision;
+    return revision > 0n && revision < this.revision;
   }
 
   /** History is another one. */
   forget(): void {
-    this.#revision = 0n;
+    this.#told = 0n;
   }
 }

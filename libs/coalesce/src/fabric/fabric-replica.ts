@@ -91,6 +91,11 @@ export class FabricReplica {
     return this.#options.bus.isConnected;
   }
 
+  /** Everything below this is compacted, as others were told by etcd; 0 where they were told nothing. */
+  get compactRevision(): bigint {
+    return this.roster.compactRevisionOf(this.#options.epochs.current);
+  }
+
   /** The scopes that are shared. */
   scopes(): Iterable<FeedFabric> {
     return this.#scopes;

@@ -143,13 +143,7 @@ export class FeedFabric implements FeedSharing {
   get compactRevision(): bigint {
     const { epochs, roster } = this.#context;
     const { clusterId } = this.#hub;
-    const ours = clusterId === undefined ? undefined : epochs.recordOf(clusterId);
-    let floor = 0n;
-    for (const { record, compactRevision } of roster.replicas()) {
-      const isOurs = record?.clusterId === clusterId && record?.epoch.id === ours?.epoch.id;
-      if (isOurs && compactRevision > floor) floor = compactRevision;
-    }
-    return floor;
+    return clusterId === undefined ? 0n : roster.compactRevisionOf(epochs.recordOf(clusterId));
   }
 
   close(): void {

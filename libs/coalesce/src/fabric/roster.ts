@@ -55,6 +55,20 @@ export class Roster implements EpochMemory {
     return this.#replicas.get(id)?.replica;
   }
 
+  /**
+   * Everything below this is compacted, as other replicas were told by etcd of a history; 0 where they were told nothing. More
+   * than a quorum has ever said is no compaction, whoever says it (rule 37).
+   */
+  compactRevisionOf(ours: EpochRecord | undefined): bigint {
+    let floor = 0n;
+    for (const { record, compactRevision } of this.replicas()) {
+      const isOurs = record?.clusterId === ours?.clusterId && record?.epoch.id === ours?.epoch.id;
+      const isTrue = ours !== undefined && isOurs && compactRevision <= ours.revision;
+      if (isTrue && compactRevision > floor) floor = compactRevision;
+    }
+    return floor;
+  }
+
   /** Everybody was asked to say that they are there. */
   asked(): void {
     this.#askedAt ??= this.#clock.nowMs();

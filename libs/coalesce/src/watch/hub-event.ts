@@ -28,3 +28,10 @@ export interface HubCounters {
   /** Responses to clients that needed none of etcd's own, because another client got the same. */
   sharedDeliveries: number;
 }
+
+export function createHubCounters(): HubCounters {
+  return {
+    ...{ feedsOpened: 0, catchUpsOpened: 0, feedsLost: 0, feedsMoved: 0, resumes: 0 },
+    ...{ upstreamCreates: 0, eventsIn: 0, sharedDeliveries: 0 },
+  };
+}

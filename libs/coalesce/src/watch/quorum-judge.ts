@@ -6,16 +6,17 @@ import { History, type HistoryVerdict } from "./history.ts";
 import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
 
 const askAgainMs = 250;
+const smallestKey: KeyRange = { t: "point", key: Uint8Array.of(0) };
 
 /** What a judge is made of. */
 export interface QuorumJudgeOptions {
   readonly clock: Clock;
   readonly sendProbe: SendProbe;
   readonly epochs: Epochs | undefined;
-  /** A range that may be read with the credential of the scope. */
-  readonly anyRange: () => KeyRange;
-  /** Who a member is and how far, whatever the credential may read; nothing where nobody answers. Never rejects. */
-  readonly readHeader: () => Promise<HeaderView | undefined>;
+  /** Who answers and how far it is, asked of any member: takes no permission. */
+  readonly readHeader: () => Promise<HeaderView>;
+  /** A range that is watched, and so may be read with the credential of the scope; nothing where nothing is. */
+  readonly anyRange: () => KeyRange | undefined;
   /** A quorum is this far, in the history that is known. */
   readonly onQuorum: (revision: bigint) => void;
   /** What was known counts no more; a quorum of the new history is this far. */
@@ -86,31 +87,39 @@ export class QuorumJudge {
     return verdict;
   }
 
-  /**
-   * The known cluster is gone, as whoever looks at all endpoints found (rule 32). A quorum is asked, and a member who it is, which
-   * takes no permission: to a token of the cluster that is gone the new one may say nothing at all, for etcd waits until it is as
-   * far as such a token says. Never rejects.
-   */
-  async findSuccessor(): Promise<void> {
-    const { clusterId: gone } = this.history;
-    if (gone === undefined) return;
+  /** The known cluster is gone for good, as whoever looks at all endpoints found (rule 32): its successor is looked for. */
+  expectAnother(): void {
+    const { clusterId } = this.history;
     this.history.expectAnother();
-    for (;;) {
-      this.probe(this.#options.anyRange()).catch(() => undefined);
-      const header = await this.#options.readHeader();
-      if (this.#isClosed || this.history.clusterId !== gone) return;
-      if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
-        this.judge(header, 0n);
-        return;
-      }
-      await new Promise<void>((resolve) => this.#options.clock.setTimer(askAgainMs, resolve));
-      if (this.#isClosed || this.history.clusterId !== gone) return;
-    }
+    if (clusterId !== undefined) void this.#findSuccessor(clusterId);
   }
 
   close(): void {
     this.#isClosed = true;
     this.#stopListening?.();
+  }
+
+  /**
+   * A quorum is asked, and a member who it is, which takes no permission: to a token of the cluster that is gone the new one may
+   * say nothing at all, for etcd waits until it is as far as such a token says.
+   */
+  async #findSuccessor(gone: bigint): Promise<void> {
+    while (!this.#isClosed && this.history.clusterId === gone) {
+      const range = this.#options.anyRange();
+      if (range === undefined) return;
+      this.probe(range).catch(() => undefined);
+      const header = await this.#options.readHeader().catch(() => undefined);
+      if (this.history.clusterId !== gone) return;
+      if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
+        this.judge(header, 0n);
+        return;
+      }
+      await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.setTimer(askAgainMs, resolve));
   }
 
   #replaced({ revision }: HeaderView): void {
@@ -123,14 +132,14 @@ export class QuorumJudge {
     this.#isOutdated = true;
     for (;;) {
       try {
-        const header = await this.#probes.probe(this.#options.anyRange());
+        const header = await this.#probes.probe(this.#options.anyRange() ?? smallestKey);
         if (this.#isClosed || !this.#isOutdated) return;
         this.history.replaceWith(header);
         this.#replaced(header);
         return;
       } catch {
         // Nobody says how far the new history is: watches cannot be told where to go on, and hear nothing until then.
-        await new Promise<void>((resolve) => this.#options.clock.setTimer(askAgainMs, resolve));
+        await this.#pause();
         if (this.#isClosed || !this.#isOutdated) return;
       }
     }

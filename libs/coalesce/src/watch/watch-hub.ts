@@ -8,7 +8,7 @@ import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
 import type { History } from "./history.ts";
-import type { HubCounters, HubEvent } from "./hub-event.ts";
+import { createHubCounters, type HubCounters, type HubEvent } from "./hub-event.ts";
 import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogBudget } from "./log-budget.ts";
@@ -39,24 +39,13 @@ export interface WatchHubOptions {
   readonly createSharing?: ((hub: HubPort) => FeedSharing | undefined) | undefined;
 }
 
-const smallestKey: KeyRange = { t: "point", key: Uint8Array.of(0) };
-
 /**
  * The feeds of one identity scope: everybody in it sees the same keys, so equal ranges share a feed, and a range inside
  * another one's feed is served from that.
  */
 export class WatchHub {
   readonly clock: Clock;
-  readonly counters: HubCounters = {
-    feedsOpened: 0,
-    catchUpsOpened: 0,
-    feedsLost: 0,
-    feedsMoved: 0,
-    resumes: 0,
-    upstreamCreates: 0,
-    eventsIn: 0,
-    sharedDeliveries: 0,
-  };
+  readonly counters: HubCounters = createHubCounters();
   readonly #options: WatchHubOptions;
   readonly #source: WatchSource = {
     open: (request, sink) => {
@@ -83,8 +72,8 @@ export class WatchHub {
       clock: options.clock,
       sendProbe: options.sendProbe,
       epochs: options.epochs,
-      anyRange: () => this.feeds().next().value?.range ?? smallestKey,
-      readHeader: () => this.readHeader(),
+      readHeader: options.readHeader,
+      anyRange: () => this.feeds().next().value?.range,
       onQuorum: (revision) => this.#liveness.noteQuorum(revision),
       onReplaced: (revision) => this.#onReplaced(revision),
     });
@@ -227,8 +216,7 @@ export class WatchHub {
    * is, watchers are told "compacted" at that revision.
    */
   repin(): void {
-    if (this.isIdle) this.history.expectAnother();
-    else void this.#judge.findSuccessor();
+    this.#judge.expectAnother();
   }
 
   /** Calls for every progress answer of a feed, and for every feed that advanced. Returns the way to stop that. */

@@ -48,11 +48,13 @@ export class DoorProcess implements AsyncDisposable {
     await this.#program?.exited;
   }
 
-  /** Of `/proxy/metrics`; all rows of the metric together, and what was kept. */
+  /** All rows of a metric together, and what was kept. */
   async metric(name: string): Promise<number> {
     const past = this.#past.get(name) ?? 0;
     try {
-      const body = await (await fetch(`${this.adminUrl}/proxy/metrics`)).text();
+      // grpc-proxy has etcd's own at /metrics.
+      const path = this.tier === "grpc-proxy" ? "/proxy/metrics" : "/metrics";
+      const body = await (await fetch(this.adminUrl + path)).text();
       const rows = body.split("\n").filter((row) => row.startsWith(`${name} `) || row.startsWith(`${name}{`));
       return rows.reduce((sum, row) => sum + Number(row.slice(row.lastIndexOf(" "))), past);
     } catch {

@@ -26,7 +26,7 @@ export class ResumingWatcher {
   #last = 0n;
   #leave: (() => void) | undefined = undefined;
   #isOver = false;
-  /** Whether what comes counts as late: not on behalf of a client that has lost its door. */
+  /** Whether it has lost its door: until it has caught up what comes late is not counted. */
   #hasLost = false;
 
   constructor(range: string, open: OpenWatch, history: RangeHistory, findings: Findings) {
@@ -46,6 +46,11 @@ export class ResumingWatcher {
   get missing(): number {
     const events = this.#events;
     return this.#index === undefined ? events.length : events.length - this.#index;
+  }
+
+  /** Its door stands still. */
+  excuse(): void {
+    this.#hasLost = true;
   }
 
   close(): void {

@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary, WatchRequestSchema, WatchResponseSchema }
 import type { Channel } from "@etcd-edge/transport";
 
 /** What a watch at some door tells. */
-export interface WatchTold {
+interface WatchTold {
   /** It is there, and begins behind this revision. */
   onCreated(revision: bigint): void;
   onEvents(revisions: readonly bigint[]): void;

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, RangeRequestSchema, RangeResponseSchema, toBinary } from "@etcd-edge/proto";
 import { findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
+import type { DoorProcess } from "../faults/door-process.ts";
 import { FaultFleet } from "../faults/fault-fleet.ts";
 import { RangeHistory } from "../faults/range-history.ts";
 import { type Findings, ResumingWatcher } from "../faults/resuming-watcher.ts";
@@ -30,8 +31,11 @@ const counted = {
 /** Something that happens to a fleet. */
 interface Fault {
   readonly name: string;
-  /** Settles when it is past: recovery counts from then on. */
-  act(fleet: FaultFleet): Promise<void>;
+  /**
+   * Settles when it is past: recovery counts from then on.
+   * @param excuse whose clients cannot get anything meanwhile
+   */
+  act(fleet: FaultFleet, excuse: (door: DoorProcess) => void): Promise<void>;
 }
 
 const faults: readonly Fault[] = [
@@ -47,8 +51,9 @@ const faults: readonly Fault[] = [
   },
   {
     name: "the ingester stands still for 5 s",
-    act: async (fleet) => {
+    act: async (fleet, excuse) => {
       const victim = await fleet.ingester(rangeText(firstRange));
+      excuse(victim);
       victim.signal("SIGSTOP");
       await delay(5_000);
       victim.signal("SIGCONT");
@@ -160,6 +165,7 @@ class Load implements AsyncDisposable {
   readonly #fleet: FaultFleet;
   readonly #history: RangeHistory;
   readonly #watchers: ResumingWatcher[] = [];
+  readonly #at = new Map<DoorProcess, ResumingWatcher[]>();
   readonly #channels: Channel[] = [];
   readonly #agent: Agent = new Agent({ maxSockets: watchers });
   readonly #working: Promise<void>[] = [];
@@ -181,10 +187,13 @@ class Load implements AsyncDisposable {
       return watchesOver(channel);
     });
     for (let i = 0; i < watchers; i++) {
+      const door = fleet.doors[i % opens.length];
       const open = opens[i % opens.length];
       const range = ranges[Math.floor(i / opens.length) % ranges.length];
-      if (open === undefined || range === undefined) continue;
-      load.#watchers.push(new ResumingWatcher(range, open, history, load.findings));
+      if (door === undefined || open === undefined || range === undefined) continue;
+      const watcher = new ResumingWatcher(range, open, history, load.findings);
+      load.#watchers.push(watcher);
+      load.#at.set(door, [...(load.#at.get(door) ?? []), watcher]);
     }
     await Promise.all(load.#watchers.map(({ created }) => created));
     load.#working.push(load.#write(), load.#read());
@@ -199,7 +208,7 @@ class Load implements AsyncDisposable {
       const now = performance.now();
       if ((await this.#fleet.watchesAtEtcd()) !== ranges.length) since = undefined;
       else since ??= now;
-      if (since !== undefined && now - since >= 1_000) return since - began;
+      if (since !== undefined && now - since >= 1_000) return Math.round(since - began);
       await delay(sampleEveryMs);
     }
     return Number.NaN;
@@ -216,7 +225,9 @@ class Load implements AsyncDisposable {
         await delay(sampleEveryMs);
       }
     })();
-    await act(this.#fleet);
+    await act(this.#fleet, (door) => {
+      for (const watcher of this.#at.get(door) ?? []) watcher.excuse();
+    });
     const recoveredMs = await this.isQuiet();
     await this.#hasAll();
     isOver = true;

@@ -12,6 +12,7 @@ const watchers = 2_000;
 const prefixes = ["a", "b", "c", "d", "e"];
 const putsPerRound = 500;
 const pollMs = 20;
+const steadyMs = 10_000;
 
 interface Figures {
   readonly ingesterMs: number;
@@ -41,7 +42,7 @@ export async function benchFabric({ rounds }: BenchOptions): Promise<Report> {
     }
     await using fleet = await startFabricFleet(cluster, replicas, true);
     await using _clients = await openWatchers(fleet);
-    shared.push(await fleet.watchesAtEtcd());
+    shared.push(await steadyWatches(fleet));
     figures.push(await measure(cluster, fleet));
   }
   return {
@@ -171,6 +172,17 @@ async function counts(fleet: FabricFleet): Promise<{ frames: number; bytes: numb
     frames: await fleet.total("etcd_edge_fabric_frames_out_total"),
     bytes: await fleet.total("etcd_edge_fabric_frame_bytes_out_total"),
   };
+}
+
+/** Replicas that get their first clients all at once agree within a moment who watches what. */
+async function steadyWatches(fleet: FabricFleet): Promise<number> {
+  const until = performance.now() + steadyMs;
+  let watches = await fleet.watchesAtEtcd();
+  while (watches !== prefixes.length && performance.now() < until) {
+    await delay(pollMs);
+    watches = await fleet.watchesAtEtcd();
+  }
+  return watches;
 }
 
 async function untilWatches(fleet: FabricFleet, count: number): Promise<void> {
