@@ -128,7 +128,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   },
   // Who comes to a feed of the proxy's own user is not asked about (rule 18).
   "share and do not ask": {
-    file: "libs/watching/src/watch-service.ts",
+    file: "libs/watching/src/watch-scopes.ts",
     find: "decide: (range) => book.decide(range),",
     replace: "decide: () => Promise.resolve(),",
     caughtBy: "permitted",
