@@ -165,6 +165,14 @@ describe("verify is able to fail", () => {
     expect(search.calls).toBeGreaterThan(1_000);
   });
 
+  it("and ends with the reason where a fault cannot be carried out", async () => {
+    await using stack = await startProxy();
+    const limits = { operations: 100_000, durationMs: 60_000 };
+    const broken = (): Promise<void> => Promise.reject(new Error("the relay is gone"));
+    const round = runRound(roundOptions(stack, 1_000), "broken/", limits, random.fork(), broken);
+    await expect(round).rejects.toThrow("the relay is gone");
+  });
+
   it("and finds nothing where replicas share what they watch and frames get lost", async () => {
     await using stack = await startProxy(undefined, { needsFabric: "lossy" });
     const limits = { operations: 1_000, durationMs: 30_000 };

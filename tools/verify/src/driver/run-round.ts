@@ -89,24 +89,32 @@ export async function runRound(
   const many = <T>(count: number, run: (client: number, own: Random) => T): T[] =>
     Array.from({ length: count }, () => run(next++, random.fork()));
   const watches = many(options.watchStreams, (client, own) => runWatches(context, client, own));
-  await Promise.all([
+  const actors = [
     ...many(options.clients, (client, own) => runTraffic(context, client, own)),
     ...many(options.leaseClients, (client, own) => runLeases(context, client, own)),
     rights?.run(),
     runCompactor(context, random.fork(), () => eager > 0),
     disturb(controls),
-  ]);
-  clearTimeout(timer);
-  interrupt?.removeEventListener("abort", stop);
-  const calmFrom = recorder.now();
-  const last = await writeLast(context);
-  await reference.reach(last, options.settleMs);
-  await settle(recorder, options.settleMs);
-  const history = recorder.toHistory(calmFrom);
-  end.abort();
-  await Promise.all([...watches, done]);
-  await rights?.forget();
-  return history;
+  ];
+  try {
+    await Promise.all(actors);
+    const calmFrom = recorder.now();
+    const last = await writeLast(context);
+    await reference.reach(last, options.settleMs);
+    await settle(recorder, options.settleMs);
+    const history = recorder.toHistory(calmFrom);
+    end.abort();
+    await Promise.all([...watches, done]);
+    return history;
+  } finally {
+    // Also where something could not be done, a fault for one: then nobody goes on without it.
+    clearTimeout(timer);
+    interrupt?.removeEventListener("abort", stop);
+    traffic.abort();
+    end.abort();
+    await Promise.allSettled([...actors, ...watches, done]);
+    await rights?.forget();
+  }
 }
 
 /** Puts through all keys in turn, some at a time. */
