@@ -94,6 +94,9 @@ async function serveUnary(call: DoorCall): Promise<void> {
   call.reply.unary(text, answer.headers);
 }
 
+/** Longer ones are not kept: nobody knows when the next one comes. */
+const maxKeptText = 1 << 20;
+
 /** The JSON that was made last: those whose reads were one get it one after the other, of the very same bytes. */
 let lastText:
   | { readonly rpc: Rpc; readonly bytes: Uint8Array; readonly style: JsonStyle; readonly text: string }
@@ -102,7 +105,7 @@ let lastText:
 function answerText(rpc: Rpc, bytes: Uint8Array, style: JsonStyle): string {
   if (lastText?.bytes === bytes && lastText.style === style && lastText.rpc === rpc) return lastText.text;
   const text = transcode(rpc.output, bytes, style);
-  lastText = { rpc, bytes, style, text };
+  lastText = text.length > maxKeptText ? undefined : { rpc, bytes, style, text };
   return text;
 }
 
