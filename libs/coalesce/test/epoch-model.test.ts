@@ -136,7 +136,7 @@ class ModelReplica {
 
   /** Reads something by a quorum, as hubs do all the time, and holds it. */
   async read(): Promise<void> {
-    const before = this.history.known;
+    const before = this.history.mark;
     const header = await this.#probe();
     if (header.clusterId !== this.history.clusterId && this.history.clusterId !== undefined) {
       this.history.expectAnother();

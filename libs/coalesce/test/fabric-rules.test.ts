@@ -70,7 +70,7 @@ describe("rule 3: which history it is", () => {
     const clock = new FakeClock();
     const history = new History(clock);
     const judge = (revision: bigint, raftTerm: bigint) =>
-      history.judge(header(revision, raftTerm), history.known);
+      history.judge(header(revision, raftTerm), history.mark);
     expect(judge(9n, 4n)).toBe("same");
     expect(judge(10n, 3n)).toBe("same");
     await clock.advance(3_000);

@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../ports.ts";
 import { contains, hasKey, type KeyRange } from "../range/key-range.ts";
 import type { LocalSource } from "../read/local-read.ts";
 import type { Feed } from "../watch/feed.ts";
+import type { HistoryMark } from "../watch/history.ts";
 import { ProbeError } from "../watch/probe-flight.ts";
 import { isRefusal } from "../watch/probe-refusal.ts";
 import type { WatchHub } from "../watch/watch-hub.ts";
@@ -152,8 +153,8 @@ export class HeldRange implements LocalSource {
     return this.#options.probe;
   }
 
-  get knownRevision(): bigint {
-    return this.#options.hub.history.known;
+  get mark(): HistoryMark {
+    return this.#options.hub.history.mark;
   }
 
   /** The header of an answer from here, as field 1 of a RangeResponse. */
@@ -184,9 +185,9 @@ export class HeldRange implements LocalSource {
     return this.#phase.state.answer(query, range);
   }
 
-  cover(header: HeaderView, knownWhenSent: bigint, onDone: (isCovered: boolean) => void): () => void {
+  cover(header: HeaderView, sent: HistoryMark, onDone: (isCovered: boolean) => void): () => void {
     const { hub, clock, limits } = this.#options;
-    if (!hub.noteQuorum(header, knownWhenSent) || this.#phase.t !== "ready") {
+    if (!hub.noteQuorum(header, sent) || this.#phase.t !== "ready") {
       onDone(false);
       return () => {};
     }

@@ -1,4 +1,5 @@
 import { type EtcdError, etcdErrors, type HeaderView, type RangeShape } from "@etcd-edge/proto";
+import type { HistoryMark } from "../watch/history.ts";
 import { Ask } from "./ask.ts";
 import { fly, type Mishap } from "./flight.ts";
 import type { LocalSource } from "./local-read.ts";
@@ -154,14 +155,14 @@ export class ReadGroup<M> {
     }
     if (asks.length === 0 && riders.length === 0) return;
     if (asks.length === 0) asks.push(this.#carrierOf(riders));
-    const known = riders.map((ask) => ask.local?.source.knownRevision ?? 0n);
+    const marks = riders.map((ask) => ask.local?.source.mark);
     this.#count(member, 1);
     const release = this.#hold();
     const flight = { asks, riders, member, scope: this.#scope, isLone: false };
     fly(this.#context, flight, (mishap, header) => {
       this.#count(member, -1);
       release();
-      if (header !== undefined) this.#ride(riders, header, known);
+      if (header !== undefined) this.#ride(riders, header, marks);
       else if (mishap !== undefined) this.#onMishap(mishap, asks, member, riders);
       this.dispatch();
     });
@@ -178,20 +179,20 @@ export class ReadGroup<M> {
   }
 
   /** A quorum has said how far the store is, after the riders had come. */
-  #ride(riders: readonly Ask[], header: HeaderView, known: readonly bigint[]): void {
-    const bySource = new Map<LocalSource, { readonly asks: Ask[]; known: bigint }>();
+  #ride(riders: readonly Ask[], header: HeaderView, marks: readonly (HistoryMark | undefined)[]): void {
+    const bySource = new Map<LocalSource, { readonly asks: Ask[]; readonly sent: HistoryMark }>();
     for (const [index, ask] of riders.entries()) {
       const source = ask.local?.source;
-      if (source === undefined || ask.isAbandoned) continue;
+      const sent = marks[index];
+      if (source === undefined || sent === undefined || ask.isAbandoned) continue;
       const group = bySource.get(source);
-      if (group === undefined) bySource.set(source, { asks: [ask], known: known[index] ?? 0n });
+      if (group === undefined) bySource.set(source, { asks: [ask], sent });
       else group.asks.push(ask);
     }
-    for (const [source, { asks, known: knownWhenSent }] of bySource)
-      this.#cover(source, asks, header, knownWhenSent);
+    for (const [source, { asks, sent }] of bySource) this.#cover(source, asks, header, sent);
   }
 
-  #cover(source: LocalSource, asks: readonly Ask[], header: HeaderView, knownWhenSent: bigint): void {
+  #cover(source: LocalSource, asks: readonly Ask[], header: HeaderView, sent: HistoryMark): void {
     this.#covering++;
     let isOver = false;
     const finish = (): boolean => {
@@ -201,7 +202,7 @@ export class ReadGroup<M> {
       for (const ask of asks) ask.onAbandoned = undefined;
       return true;
     };
-    const stop = source.cover(header, knownWhenSent, (isCovered) => {
+    const stop = source.cover(header, sent, (isCovered) => {
       if (!finish()) return;
       for (const ask of asks) {
         if (isCovered) this.#answerHere(ask);

@@ -4,10 +4,17 @@ import type { Clock } from "../ports.ts";
 /** What an answer of a quorum means for what we know. */
 export type HistoryVerdict =
   | "same"
-  /** From another cluster, which is not believed yet. */
+  /** From another cluster, which is not believed yet; or, asked for before history was replaced, perhaps from the one before. */
   | "foreign"
   /** The history we knew is gone: a backup was restored, or another cluster is at the addresses now. */
   | "replaced";
+
+/** How far a history was known to be at some moment, such as when a quorum was asked. */
+export interface HistoryMark {
+  readonly revision: bigint;
+  /** Which of the histories that were seen it was. */
+  readonly epoch: number;
+}
 
 /** How long nobody of the known cluster may answer before another one is taken for it (rule 32). */
 const foreignMs = 30_000;
@@ -29,6 +36,8 @@ export class History {
   /** Somebody who knows all endpoints says that the known cluster is gone: another one is believed at once. */
   #isGone = false;
   #epoch = 0;
+  /** Whose the history before was. */
+  #gone: bigint | undefined = undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -41,6 +50,11 @@ export class History {
 
   get clusterId(): bigint | undefined {
     return this.#clusterId;
+  }
+
+  /** How far it is known to be, to be compared with what a quorum says that is asked now. */
+  get mark(): HistoryMark {
+    return { revision: this.#known, epoch: this.#epoch };
   }
 
   /** Counts the histories seen, from 0. */
@@ -60,9 +74,10 @@ export class History {
 
   /**
    * Takes the answer to a quorum probe.
-   * @param knownWhenSent `known` at the moment the probe was sent
+   * @param sent `mark` at the moment the probe was sent, or before. One of another history says nothing of this one: the first of
+   *   several answers has replaced that, and the others must not do it again
    */
-  judge(header: HeaderView, knownWhenSent: bigint): HistoryVerdict {
+  judge(header: HeaderView, sent: HistoryMark): HistoryVerdict {
     const { clusterId, revision } = header;
     if (this.#clusterId !== undefined && clusterId !== 0n && clusterId !== this.#clusterId) {
       this.#foreignSince ??= this.#clock.nowMs();
@@ -71,7 +86,10 @@ export class History {
     }
     this.#foreignSince = undefined;
     if (clusterId !== 0n) this.#clusterId = clusterId;
-    if (revision < knownWhenSent || this.#hasLowerTerm(header)) return this.#replace(header);
+    const isOfNow = sent.epoch === this.#epoch;
+    if (!isOfNow && (clusterId === 0n || clusterId === this.#gone)) return "foreign";
+    const isLess = isOfNow && revision < sent.revision;
+    if (isLess || this.#hasLowerTerm(header)) return this.#replace(header);
     this.saw(revision);
     return "same";
   }
@@ -95,6 +113,7 @@ export class History {
   #replace({ clusterId, revision, raftTerm }: HeaderView): "replaced" {
     this.#raftTerm = raftTerm;
     this.#lowerTermSince = undefined;
+    this.#gone = this.#clusterId;
     this.#clusterId = clusterId === 0n ? this.#clusterId : clusterId;
     this.#known = revision;
     this.#foreignSince = undefined;

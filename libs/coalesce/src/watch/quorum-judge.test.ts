@@ -55,3 +55,45 @@ describe("what quorums say to two who ask", () => {
     expect(changes).toEqual(["named"]);
   });
 });
+
+/** Asked twice, the second time while the first answer is on its way; each answer is what the test says then. */
+async function askTwice(answers: readonly HeaderView[]) {
+  const ends: bigint[] = [];
+  const changes: EpochChange["t"][] = [];
+  const epochs = new Epochs(() => "name");
+  let left = [header(7n, 900n)];
+  const judge = new QuorumJudge({
+    clock: new FakeClock(),
+    sendProbe: () => Promise.resolve(left.shift() ?? header(7n, 0n)),
+    epochs,
+    anyRange: () => range,
+    readHeader: () => new Promise(() => {}),
+    onQuorum: () => {},
+    onReplaced: (revision) => ends.push(revision),
+  });
+  for (const one of [header(7n, 900n), header(8n, 1n)])
+    await epochs.settle(one.clusterId, () => Promise.resolve(one));
+  epochs.onChange(({ t }) => changes.push(t));
+  await judge.probe(range);
+  judge.history.expectAnother();
+  left = [...answers];
+  const asked = [judge.probe(range), judge.probe({ t: "everything" })];
+  const seen = await Promise.allSettled(asked);
+  return { ends, changes, seen: seen.map(({ status }) => status), known: judge.history.known };
+}
+
+describe("what was asked before history was replaced", () => {
+  it("rule 32: does not replace the new cluster's again, though that one has less than the old one had", async () => {
+    expect(await askTwice([header(8n, 20n), header(8n, 21n)])).toEqual({
+      ends: [20n],
+      changes: [],
+      seen: ["fulfilled", "fulfilled"],
+      known: 21n,
+    });
+  });
+
+  it("rule 3: is not believed where it may be an answer of the history before", async () => {
+    const { ends, changes, seen, known } = await askTwice([header(7n, 20n), header(7n, 950n)]);
+    expect([ends, changes, seen, known]).toEqual([[20n], ["replaced"], ["fulfilled", "rejected"], 20n]);
+  });
+});

@@ -2,7 +2,7 @@ import type { HeaderView } from "@etcd-edge/proto";
 import type { Epochs } from "../epoch/epochs.ts";
 import type { Clock } from "../ports.ts";
 import type { KeyRange } from "../range/key-range.ts";
-import { History, type HistoryVerdict } from "./history.ts";
+import { History, type HistoryMark, type HistoryVerdict } from "./history.ts";
 import { ProbeError, ProbeFlight, type SendProbe } from "./probe-flight.ts";
 
 const askAgainMs = 250;
@@ -60,17 +60,17 @@ export class QuorumJudge {
    */
   async probe(range: KeyRange): Promise<HeaderView> {
     // Taken late on purpose: a probe that waits for the one in the air is sent after this, never before.
-    const knownBefore = this.history.known;
+    const { mark } = this.history;
     const header = await this.#probes.probe(range);
-    const verdict = this.judge(header, knownBefore);
+    const verdict = this.judge(header, mark);
     if (verdict === "foreign") throw new ProbeError(14, "the endpoint belongs to another cluster");
     return header;
   }
 
-  /** @param knownWhenSent `history.known` at the moment the quorum was asked */
-  judge(header: HeaderView, knownWhenSent: bigint): HistoryVerdict {
+  /** @param sent `history.mark` at the moment the quorum was asked */
+  judge(header: HeaderView, sent: HistoryMark): HistoryVerdict {
     const { clusterId: before } = this.history;
-    const verdict = this.history.judge(header, knownWhenSent);
+    const verdict = this.history.judge(header, sent);
     if (verdict === "foreign") return verdict;
     const { epochs, onQuorum } = this.#options;
     if (verdict === "replaced") {
@@ -110,7 +110,7 @@ export class QuorumJudge {
       const header = await this.#options.readHeader().catch(() => undefined);
       if (this.history.clusterId !== gone) return;
       if (header !== undefined && header.clusterId !== 0n && header.clusterId !== gone) {
-        this.judge(header, 0n);
+        this.judge(header, this.history.mark);
         return;
       }
       await this.#pause();

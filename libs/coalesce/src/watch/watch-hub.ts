@@ -7,7 +7,7 @@ import { Feed } from "./feed.ts";
 import type { FeedEnd, FeedOptions, FeedOwner } from "./feed-owner.ts";
 import { FeedRegistry } from "./feed-registry.ts";
 import type { FetchPrevious } from "./feed-upstream.ts";
-import type { History } from "./history.ts";
+import type { History, HistoryMark } from "./history.ts";
 import { createHubCounters, type HubCounters, type HubEvent } from "./hub-event.ts";
 import type { Lane } from "./lane.ts";
 import { Liveness } from "./liveness.ts";
@@ -134,11 +134,11 @@ export class WatchHub {
 
   /**
    * A quorum has answered somebody else's linearizable read.
-   * @param knownWhenSent `history.known` at the moment that read was sent
+   * @param sent `history.mark` at the moment that read was sent
    * @returns whether it speaks of the history that the feeds have (rule 3)
    */
-  noteQuorum(header: HeaderView, knownWhenSent: bigint): boolean {
-    return this.#judge.judge(header, knownWhenSent) === "same";
+  noteQuorum(header: HeaderView, sent: HistoryMark): boolean {
+    return this.#judge.judge(header, sent) === "same";
   }
 
   /** How old the state at a revision may be, in milliseconds: since a quorum last was no further. A minute at most. */
