@@ -54,7 +54,8 @@ it("tiers find each other by two discoveries, which tell HTTP, DNS and the resol
     return new Map(kvs.map(({ key, value }) => [text(key).slice(prefix.length + 1), text(value)]));
   };
   const untilEntries = async (fits: (names: readonly string[]) => boolean): Promise<void> => {
-    while (!fits([...(await entries()).keys()])) await new Promise((resolve) => setTimeout(resolve, 100));
+    const names = async (): Promise<boolean> => fits([...(await entries()).keys()]);
+    await expect.poll(names, { timeout: 120_000, interval: 100 }).toBe(true);
   };
 
   const discoveries: { program: RunningProgram; url: string; dnsPort: string }[] = [];

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { type EtcdCluster, findEtcdBinaries, Random, startEtcdCluster } from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkHistory } from "../src/check-history.ts";
@@ -32,6 +33,10 @@ const besideTraffic = { ratePerSecond: 200, backlog: 200, groups: 1 } as const;
 /** Some of what users do is to be refused, and rights come and go by the second. */
 const usersTraffic = { ratePerSecond: 150, backlog: 200, groups: 3 } as const;
 
+/** Between two blows, or two looks: no longer than there is traffic. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  delay(ms, undefined, { signal }).catch(() => {});
+
 /** Resets every connection between the proxy and etcd, again and again. */
 const cutUpstream =
   (stack: Stack): Disturb =>
@@ -40,7 +45,7 @@ const cutUpstream =
       const over = recorder.disturb();
       for (const relay of stack.innerRelays) relay.cut();
       over();
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await pause(250, traffic);
     }
   };
 
@@ -116,7 +121,7 @@ describe("verify is able to fail", () => {
           ...checkAcknowledged(history, timeline),
         ];
         if (broken.some((one) => one.promise === promise)) onBroken();
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await pause(500, traffic);
       }
     };
 
