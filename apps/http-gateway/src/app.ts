@@ -302,6 +302,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         maxConnections: config.maxConnections,
         headerTimeoutMs: config.requestHeaderTimeout,
         writeTimeoutMs: config.writeTimeout,
+        hasFastLane: config.fastLane,
       },
     }),
   );

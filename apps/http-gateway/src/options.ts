@@ -29,6 +29,7 @@ export const options: {
   readonly maxRequestBytes: OptionSpec<"int">;
   readonly shareReads: OptionSpec<"bool">;
   readonly docs: OptionSpec<"bool">;
+  readonly fastLane: OptionSpec<"bool">;
   readonly forwardHeaders: OptionSpec<"bool">;
   readonly eventsHeartbeatInterval: OptionSpec<"duration">;
   readonly websocketPingInterval: OptionSpec<"duration">;
@@ -106,6 +107,12 @@ export const options: {
     flag: "docs",
     default: true,
     doc: "serve an OpenAPI document at /openapi.json and a page to try it at /docs",
+    since: "edge",
+  }),
+  fastLane: boolOption({
+    flag: "fast-lane",
+    default: true,
+    doc: "answer plain calls over HTTP/1.1 without TLS in front of node:http, byte for byte as it would",
     since: "edge",
   }),
   forwardHeaders: boolOption({

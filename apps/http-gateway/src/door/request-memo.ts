@@ -18,17 +18,32 @@ export class RequestMemo {
   readonly #requests = new LRUCache<string, Request>({ max: maxEntries });
 
   /** @param make reads the document @throws what `make` throws, which is not kept */
-  read(
-    { rpc, profile, style }: { readonly rpc: Rpc; readonly profile: JsonProfile; readonly style: CallStyle },
-    { bytes }: JsonDocument,
-    make: () => Request,
-  ): Request {
-    if (rpc.path !== "/etcdserverpb.KV/Range" || bytes.length > maxTextBytes) return make();
-    const key = `${profile.generation}${profile.errorShape}${style.bytes}${bytes.toString("latin1")}`;
+  read(meant: Meaning, { bytes }: JsonDocument, make: () => Request): Request {
+    const key = keyOf(meant, bytes);
+    if (key === undefined) return make();
     const known = this.#requests.get(key);
     if (known !== undefined) return known;
     const request = make();
     this.#requests.set(key, request);
     return request;
   }
+
+  /** What a whole body comes to that is exactly the text of a document that was read before. */
+  find(meant: Meaning, body: Buffer): Request | undefined {
+    const key = keyOf(meant, body);
+    return key === undefined ? undefined : this.#requests.get(key);
+  }
+}
+
+/** What else a text's meaning hangs on. */
+interface Meaning {
+  readonly rpc: Rpc;
+  readonly profile: JsonProfile;
+  readonly style: CallStyle;
+}
+
+/** Nothing for what is not kept. */
+function keyOf({ rpc, profile, style }: Meaning, bytes: Buffer): string | undefined {
+  if (rpc.path !== "/etcdserverpb.KV/Range" || bytes.length > maxTextBytes) return undefined;
+  return `${profile.generation}${profile.errorShape}${style.bytes}${bytes.toString("latin1")}`;
 }

@@ -43,16 +43,24 @@ export function createSingleRequest(
   meant: { readonly rpc: Rpc; readonly profile: JsonProfile; readonly style: CallStyle },
   memo: RequestMemo,
 ): RequestSource {
-  const { rpc, profile, style } = meant;
   return {
     next: async () => {
       const document = await read();
-      if (document === undefined) return undefined;
-      return memo.read(meant, document, () =>
-        toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes)),
-      );
+      return document === undefined ? undefined : readSingleRequest(document, meant, memo);
     },
   };
+}
+
+/** @throws JsonInputError, or UpstreamError for a request that is not sent on */
+export function readSingleRequest(
+  document: JsonDocument,
+  meant: { readonly rpc: Rpc; readonly profile: JsonProfile; readonly style: CallStyle },
+  memo: RequestMemo,
+): Request {
+  const { rpc, profile, style } = meant;
+  return memo.read(meant, document, () =>
+    toRequest(rpc, profile, decodeInput(profile, rpc.input, document, style.bytes)),
+  );
 }
 
 /** Of a query: these and no others. */

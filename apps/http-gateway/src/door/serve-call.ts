@@ -1,24 +1,17 @@
-import {
-  GrpcStatus,
-  isMessage,
-  type Message,
-  RangeRequestSchema,
-  type Rpc,
-  WatchRequestSchema,
-} from "@etcd-edge/proto";
+import { GrpcStatus, isMessage, type Message, type Rpc, WatchRequestSchema } from "@etcd-edge/proto";
 import type { CallStyle } from "../http/call-style.ts";
 import type { ClientPresence } from "../http/client-presence.ts";
 import { type Failure, isUnforeseen, toFailure } from "../http/failure.ts";
 import { goingAway } from "../http/going-away.ts";
 import type { CallHeaders } from "../http/request-metadata.ts";
 import { JsonInputError } from "../json/json-input-error.ts";
-import type { JsonStyle } from "../json/json-style.ts";
 import { transcode } from "../json/transcode.ts";
 import { frameStyles, type JsonProfile, unaryStyle } from "../profile/json-profile.ts";
 import { RangePages } from "../range/range-pages.ts";
 import { serveRange } from "../range/serve-range.ts";
 import { type UpstreamCall, UpstreamError, type UpstreamStream } from "../upstream/upstream.ts";
 import { serveWatch } from "../watch/serve-watch.ts";
+import { answerText } from "./answer-text.ts";
 import type { DoorOptions } from "./http-door.ts";
 import type { Reply } from "./reply.ts";
 import { emptyRequest, type Request, type RequestSource } from "./request-source.ts";
@@ -74,9 +67,7 @@ const deadlineExceeded: Failure = {
 
 async function serveUnary(call: DoorCall): Promise<void> {
   const { bytes, message } = (await call.requests.next()) ?? emptyRequest(call.rpc);
-  const pages = isMessage(message, RangeRequestSchema)
-    ? RangePages.of(message, call.door.pageSizes)
-    : undefined;
+  const pages = RangePages.of(message, call.door.pageSizes);
   if (pages !== undefined) {
     const style = unaryStyle(call.profile, call.style.bytes);
     const { reply, door } = call;
@@ -92,21 +83,6 @@ async function serveUnary(call: DoorCall): Promise<void> {
   const answer = await call.door.upstream.unary(toUpstreamCall(call), bytes);
   const text = answerText(call.rpc, answer.message, unaryStyle(call.profile, call.style.bytes));
   call.reply.unary(text, answer.headers);
-}
-
-/** Longer ones are not kept: nobody knows when the next one comes. */
-const maxKeptText = 1 << 20;
-
-/** The JSON that was made last: those whose reads were one get it one after the other, of the very same bytes. */
-let lastText:
-  | { readonly rpc: Rpc; readonly bytes: Uint8Array; readonly style: JsonStyle; readonly text: string }
-  | undefined;
-
-function answerText(rpc: Rpc, bytes: Uint8Array, style: JsonStyle): string {
-  if (lastText?.bytes === bytes && lastText.style === style && lastText.rpc === rpc) return lastText.text;
-  const text = transcode(rpc.output, bytes, style);
-  lastText = text.length > maxKeptText ? undefined : { rpc, bytes, style, text };
-  return text;
 }
 
 async function serveServerStream(call: DoorCall): Promise<void> {

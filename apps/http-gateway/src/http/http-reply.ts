@@ -1,15 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import { GrpcStatus } from "@etcd-edge/proto";
 import type { Reply } from "../door/reply.ts";
 import type { JsonProfile } from "../profile/json-profile.ts";
 import type { Metadata } from "../upstream/upstream.ts";
-import { wantsProblems } from "./call-style.ts";
 import { drained } from "./drained.ts";
-import { failedCallBody, streamErrorBody } from "./error-body.ts";
+import { streamErrorBody } from "./error-body.ts";
+import { toFailedAnswer } from "./failed-answer.ts";
 import type { Failure } from "./failure.ts";
-import { httpStatusOf } from "./http-status.ts";
-import { problemBody, problemType } from "./problem.ts";
+import { toResponseHeaders, toUnaryHeaders } from "./response-headers.ts";
 import { startAnswer } from "./start-answer.ts";
 
 export interface HttpReplyOptions {
@@ -30,8 +28,6 @@ const streamHeaders: readonly string[] = [
   "no-cache, no-transform",
 ];
 
-const trailerName = "Grpc-Trailer-Content-Type";
-
 /** Answers a call over HTTP/1.1 with status, headers and framing of etcd's JSON door. */
 export class HttpReply implements Reply {
   readonly #options: HttpReplyOptions;
@@ -43,14 +39,7 @@ export class HttpReply implements Reply {
   unary(text: string, headers: Metadata): void {
     const { response, baseHeaders } = this.#options;
     const length = String(Buffer.byteLength(text));
-    startAnswer(response, 200, [
-      ...baseHeaders,
-      "Content-Type",
-      "application/json",
-      ...toResponseHeaders(headers),
-      "Content-Length",
-      length,
-    ]);
+    startAnswer(response, 200, [...toUnaryHeaders(baseHeaders, headers), "Content-Length", length]);
     this.#limitWriting();
     response.end(text);
   }
@@ -118,26 +107,13 @@ export class HttpReply implements Reply {
       response.end(streamErrorBody(profile, failure));
       return;
     }
-    const status = failure.httpStatus ?? httpStatusOf(profile, failure.status);
-    const problems = wantsProblems(this.#options.request.headers);
-    const body = problems ? problemBody(failure, status) : failedCallBody(profile, failure, shape);
-    const headers = [...baseHeaders, "Content-Type", problems ? problemType : "application/json"];
-    if (profile.generation === "v2" && failure.status === GrpcStatus.UNAUTHENTICATED) {
-      if (/^[\x20-\x7e]*$/.test(failure.message)) headers.push("Www-Authenticate", failure.message);
-    }
-    // The rest of a body that was cut off is not read: the connection cannot be used again.
-    if (status === 413 || status === 408) headers.push("Connection", "close");
-    if (failure.retryAfterSeconds !== undefined)
-      headers.push("Retry-After", String(failure.retryAfterSeconds));
-    if (shape === "unary" && failure.origin === "server" && this.#sendsTrailers()) {
-      headers.push("Trailer", trailerName, "Transfer-Encoding", "chunked");
-      startAnswer(response, status, headers);
-      response.addTrailers({ [trailerName]: "application/grpc" });
-    } else {
-      const length = ["Content-Length", String(Buffer.byteLength(body))];
-      const framing = shape === "unary" ? length : ["Transfer-Encoding", "chunked"];
-      startAnswer(response, status, [...headers, ...framing]);
-    }
+    const { status, headers, body, trailers } = toFailedAnswer(failure, shape, {
+      profile,
+      baseHeaders,
+      requestHeaders: this.#options.request.headers,
+    });
+    startAnswer(response, status, headers);
+    if (trailers !== undefined) response.addTrailers(trailers);
     response.end(body);
   }
 
@@ -148,23 +124,4 @@ export class HttpReply implements Reply {
     const { stream } = response as unknown as { stream: ServerHttp2Stream };
     stream.setTimeout(writeTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
   }
-
-  #sendsTrailers(): boolean {
-    const { te = "" } = this.#options.request.headers;
-    return /\btrailers\b/i.test(String(te)) || this.#options.profile.errorShape === "error-message-code";
-  }
-}
-
-/** Response metadata `k` becomes the header `Grpc-Metadata-k`, spelled as Go spells headers. */
-function toResponseHeaders(metadata: Metadata): string[] {
-  // All that etcd ever sends.
-  if (metadata.length === 2 && metadata[0] === "content-type" && metadata[1] === "application/grpc") {
-    return ["Grpc-Metadata-Content-Type", "application/grpc"];
-  }
-  const headers: string[] = [];
-  for (let i = 0; i < metadata.length; i += 2) {
-    const name = (metadata[i] ?? "").replace(/(^|-)([a-z])/g, (found) => found.toUpperCase());
-    headers.push(`Grpc-Metadata-${name}`, metadata[i + 1] ?? "");
-  }
-  return headers;
 }

@@ -2,8 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { ConfigError } from "@etcd-edge/runtime";
 
+/** What of a request says who sent it. */
+export type ClientTraits = Pick<IncomingMessage, "socket" | "headers">;
+
 /** Says who sent a request, for limits: an address, or of IPv6 the /64 that one site has. */
-export type FindClient = (request: IncomingMessage) => string;
+export type FindClient = (request: ClientTraits) => string;
 
 /**
  * Clients are told apart by the address of their connection; behind one of the given proxies by the last address in

@@ -1,8 +1,7 @@
-import type { IncomingMessage } from "node:http";
 import { etcdErrors } from "@etcd-edge/proto";
 import { BurstyRateLimiter, type RateLimiterAbstract, RateLimiterRes } from "rate-limiter-flexible";
 import { UpstreamError } from "../upstream/upstream.ts";
-import type { FindClient } from "./client-key.ts";
+import type { ClientTraits, FindClient } from "./client-key.ts";
 
 /** Makes one counter of points that are given out in each period. Counters of all replicas, where they share a store. */
 export type CreateRateLimiter = (options: {
@@ -29,12 +28,12 @@ export interface ClientLimitsOptions {
 /** What one client may ask of the door. */
 export interface ClientLimits {
   /** @throws UpstreamError 429 with the time to wait. Resolves at once where there is no limit. */
-  admit(request: IncomingMessage): Promise<void> | undefined;
+  admit(request: ClientTraits): Promise<void> | undefined;
   /**
    * Counts a stream until the answer is called.
    * @throws UpstreamError 429 where the client has as many as it may
    */
-  openStream(request: IncomingMessage): () => void;
+  openStream(request: ClientTraits): () => void;
 }
 
 const noRelease = (): void => {};
@@ -44,7 +43,7 @@ export function createClientLimits(options: ClientLimitsOptions): ClientLimits {
   const limiter = requestsPerSecond === 0 ? undefined : createLimiter(options);
   const streams = new Map<string, number>();
 
-  const consume = async (request: IncomingMessage): Promise<void> => {
+  const consume = async (request: ClientTraits): Promise<void> => {
     try {
       await limiter?.consume(findClient(request));
     } catch (reason) {

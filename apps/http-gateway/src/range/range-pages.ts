@@ -1,5 +1,7 @@
 import {
   create,
+  isMessage,
+  type Message,
   type RangeRequest,
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
@@ -30,7 +32,8 @@ export class RangePages {
   }
 
   /** @returns nothing for a request that has to be read in one */
-  static of(request: RangeRequest, sizes: PageSizes): RangePages | undefined {
+  static of(request: Message, sizes: PageSizes): RangePages | undefined {
+    if (!isMessage(request, RangeRequestSchema)) return undefined;
     const { sortOrder, sortTarget, rangeEnd, countOnly } = request;
     const isByKey =
       sortTarget === RangeRequest_SortTarget.KEY && sortOrder !== RangeRequest_SortOrder.DESCEND;

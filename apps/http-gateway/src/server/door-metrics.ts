@@ -1,10 +1,11 @@
-import type { ServerResponse } from "node:http";
 import type { Metrics } from "@etcd-edge/runtime";
 
 /** Counts what goes through the JSON door. */
 export interface DoorMetrics {
-  /** A request came. @returns what to call when it is answered or broken off */
-  observe(route: string): (response: ServerResponse) => void;
+  /** A request came. @returns what to call with the status when it is answered, with nothing when it is broken off */
+  observe(route: string): (status: number | undefined) => void;
+  /** Where what the fast lane did is read. */
+  countLane(read: () => LaneCounts): void;
   /** A request that was refused for its Host header. */
   hostRejected(): void;
   /** A client met a limit. */
@@ -13,6 +14,14 @@ export interface DoorMetrics {
   countWebSockets(read: () => number): void;
   /** Where the number of open connections is read. */
   countConnections(read: () => number): void;
+}
+
+/** What became of requests and connections in front of node:http. */
+export interface LaneCounts {
+  /** Requests that were answered there. */
+  readonly answered: number;
+  /** Connections that went on to node:http. */
+  readonly handedOver: number;
 }
 
 /** Of a request whose client left before it was answered. */
@@ -64,16 +73,29 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
         collect: (gauge) => gauge.set(read()),
       });
     },
+    countLane: (read) => {
+      metrics.observedCounters({
+        name: "etcd_edge_http_fast_lane_requests_total",
+        help: "Requests that were answered without node:http.",
+        labelNames: [],
+        read: () => [{ labels: {}, value: read().answered }],
+      });
+      metrics.observedCounters({
+        name: "etcd_edge_http_fast_lane_handovers_total",
+        help: "Connections that node:http was given because of a request that is not plain, or did not come in one piece.",
+        labelNames: [],
+        read: () => [{ labels: {}, value: read().handedOver }],
+      });
+    },
     observe: (route) => {
       open++;
-      return (response) => {
+      return (status = noStatus) => {
         open--;
         let counts = requests.get(route);
         if (counts === undefined) {
           counts = new Map();
           requests.set(route, counts);
         }
-        const status = response.headersSent ? response.statusCode : noStatus;
         counts.set(status, (counts.get(status) ?? 0) + 1);
       };
     },

@@ -7,6 +7,8 @@ import { type DoorOptions, serveHttp } from "../door/http-door.ts";
 import { findRoute } from "../door/routes.ts";
 import { decide, type FrontRules } from "../front/front.ts";
 import { startAnswer } from "../http/start-answer.ts";
+import { FastLane } from "../lane/fast-lane.ts";
+import { createLaneDoor } from "../lane/lane-door.ts";
 import type { Pages } from "../pages/pages.ts";
 import type { WebSocketDoor } from "../websocket/websocket-door.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
@@ -31,6 +33,8 @@ interface ConnectionLimits {
   readonly headerTimeoutMs: number;
   /** A client that takes nothing of an answer for this long is cut. */
   readonly writeTimeoutMs: number;
+  /** Whether requests that leave nothing to interpretation are answered in front of node:http. */
+  readonly hasFastLane: boolean;
 }
 
 /** A listening gateway. Disposing cuts whatever is open; twice is fine. */
@@ -54,9 +58,35 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   const open = new Set<Socket>();
   metrics.countConnections(() => open.size);
   let closing = false;
+  const counts = { answered: 0, handedOver: 0 };
+  metrics.countLane(() => counts);
+  // A connection that was busy when we began to close is closed by nobody else.
+  const onAnswered = (): void => {
+    if (closing) setImmediate(closeIdle);
+  };
   const { server, closeIdle } = createListener(
     { tls: options.tls, headerTimeoutMs: connections.headerTimeoutMs },
     {
+      createLane: connections.hasFastLane
+        ? (times) =>
+            new FastLane({
+              ...createLaneDoor({
+                ...options,
+                keepAliveTimeoutMs: times.keepAliveTimeoutMs,
+                observe: (route) => {
+                  const onEnd = metrics.observe(route);
+                  return (status) => {
+                    counts.answered++;
+                    onEnd(status);
+                    onAnswered();
+                  };
+                },
+              }),
+              ...times,
+              clock: options.door.clock,
+              onHandedOver: () => counts.handedOver++,
+            })
+        : undefined,
       onConnection: (connection) => {
         open.add(connection);
         connection.once("close", () => open.delete(connection));
@@ -70,9 +100,8 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       onRequest: (request, response) => {
         const onEnd = onRequest(options, sockets, request, response);
         response.on("close", () => {
-          onEnd?.(response);
-          // A connection that was busy when we began to close is closed by nobody else.
-          if (closing) setImmediate(closeIdle);
+          onEnd?.(response.headersSent ? response.statusCode : undefined);
+          onAnswered();
         });
       },
     },
@@ -117,7 +146,7 @@ function onRequest(
   sockets: StalledSockets,
   request: IncomingMessage,
   response: ServerResponse,
-): ((response: ServerResponse) => void) | undefined {
+): ((status: number | undefined) => void) | undefined {
   const decision = decide(options.front, request);
   if (decision.t === "answer") {
     startAnswer(response, decision.status, decision.headers);

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
 import { createSecureServer, type ServerHttp2Session } from "node:http2";
 import type { Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -12,6 +18,26 @@ export interface ListenerHandlers {
   readonly onConnection: (socket: Socket) => void;
   /** What requests are read of: the connection itself, or the TLS on it. */
   readonly onSocket: (socket: Socket) => void;
+  /** Makes what new connections without TLS go to first. It hands them on. */
+  readonly createLane?:
+    | ((options: LaneTimes & { readonly toHttp: (socket: Socket) => void }) => Lane)
+    | undefined;
+}
+
+/** In front of node:http: takes connections, answers what it can, and hands on the others. */
+interface Lane extends Disposable {
+  add(socket: Socket): void;
+  closeIdle(): void;
+}
+
+/** How long connections may do nothing, as node:http has it. In milliseconds. */
+export interface LaneTimes {
+  readonly headerTimeoutMs: number;
+  /** What clients are told. */
+  readonly keepAliveTimeoutMs: number;
+  /** What they really have: a request may be under way. */
+  readonly idleTimeoutMs: number;
+  readonly checkIntervalMs: number;
 }
 
 /** A server of HTTP/1.1, behind TLS of HTTP/2 too. */
@@ -25,7 +51,9 @@ export interface Listener {
  * Browsers and proxies keep connections for reuse. Ours outlive theirs (60 s is usual), so that it is never we who close
  * one in the moment a request is under way.
  */
-const keepAliveTimeoutMs = 75_000;
+export const keepAliveTimeoutMs = 75_000;
+/** What a connection has beyond that: Node's default. */
+const keepAliveBufferMs = 1_000;
 /** Go takes headers up to 1 MiB; what is above this limit here gets the same 431. */
 const maxHeaderBytes = 64 * 1024;
 /** How often connections are looked at whose headers are late. */
@@ -37,12 +65,14 @@ export function createListener(
   options: { readonly tls: ServerTls | undefined; readonly headerTimeoutMs: number },
   handlers: ListenerHandlers,
 ): Listener {
+  const connectionsCheckingInterval = Math.min(checkIntervalMs, options.headerTimeoutMs);
   const http1: ServerOptions = {
     // A body may be open as long as its watch lives; the first value of it has a limit of its own.
     requestTimeout: 0,
     headersTimeout: options.headerTimeoutMs,
-    connectionsCheckingInterval: Math.min(checkIntervalMs, options.headerTimeoutMs),
+    connectionsCheckingInterval,
     keepAliveTimeout: keepAliveTimeoutMs,
+    keepAliveTimeoutBuffer: keepAliveBufferMs,
     maxHeaderSize: maxHeaderBytes,
     // Everything else that asks for an upgrade (curl --http2 does, in the clear) is answered as if it had not.
     shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === "websocket",
@@ -50,9 +80,26 @@ export function createListener(
   if (options.tls === undefined) {
     const server = createServer(http1, handlers.onRequest);
     server.on("upgrade", handlers.onUpgrade);
+    const lane = handlers.createLane?.({
+      toHttp: takeConnections(server),
+      headerTimeoutMs: options.headerTimeoutMs,
+      keepAliveTimeoutMs,
+      idleTimeoutMs: keepAliveTimeoutMs + keepAliveBufferMs,
+      checkIntervalMs: connectionsCheckingInterval,
+    });
     server.on("connection", handlers.onConnection);
     server.on("connection", handlers.onSocket);
-    return { server, closeIdle: () => server.closeIdleConnections() };
+    if (lane !== undefined) {
+      server.on("connection", (socket) => lane.add(socket));
+      server.once("close", () => lane[Symbol.dispose]());
+    }
+    return {
+      server,
+      closeIdle: () => {
+        lane?.closeIdle();
+        server.closeIdleConnections();
+      },
+    };
   }
   const server = createSecureServer({
     ...http1,
@@ -84,6 +131,19 @@ export function createListener(
       for (const session of sessions) session.close();
       (server as unknown as { closeIdleConnections(): void }).closeIdleConnections();
     },
+  };
+}
+
+/**
+ * Takes new connections away from a server's own reader of HTTP. A server that does not listen would do as well, but looks after no
+ * connection whose headers are late.
+ * @returns what gives it one
+ */
+function takeConnections(server: HttpServer): (socket: Socket) => void {
+  const readers = server.listeners("connection");
+  server.removeAllListeners("connection");
+  return (socket) => {
+    for (const read of readers) read.call(server, socket);
   };
 }
 

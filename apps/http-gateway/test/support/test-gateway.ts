@@ -1,4 +1,4 @@
-import { createMetrics, type ServerTls, silentLogger, systemClock } from "@etcd-edge/runtime";
+import { createMetrics, type Metrics, type ServerTls, silentLogger, systemClock } from "@etcd-edge/runtime";
 import type { DoorOptions } from "../../src/door/http-door.ts";
 import { RequestMemo } from "../../src/door/request-memo.ts";
 import { createCorsPolicy } from "../../src/front/cors.ts";
@@ -29,6 +29,9 @@ export interface TestGatewayOptions {
   readonly headerTimeoutMs?: number;
   readonly writeTimeoutMs?: number;
   readonly tls?: ServerTls;
+  /** Default: as the command line has it. */
+  readonly hasFastLane?: boolean;
+  readonly metrics?: Metrics;
 }
 
 export interface TestGateway extends GatewayServer {
@@ -84,11 +87,12 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     door,
     webSockets,
     pages,
-    metrics: createDoorMetrics(createMetrics("test")),
+    metrics: createDoorMetrics(options.metrics ?? createMetrics("test")),
     connections: {
       maxConnections: 0,
       headerTimeoutMs: options.headerTimeoutMs ?? 60_000,
       writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
+      hasFastLane: options.hasFastLane ?? true,
     },
   });
   return { ...server, reported };
