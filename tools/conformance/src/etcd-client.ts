@@ -12,6 +12,8 @@ export interface CallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Default 10 s: a call without an answer is a finding, not a hang of the suite. */
   readonly deadlineMs?: number;
+  /** The caller gives up: the call ends as CANCELLED. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a call may name: any unary method of {@link toGrpcJsService}. */
@@ -46,7 +48,7 @@ export class EtcdClient implements Disposable {
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
@@ -59,6 +61,7 @@ export class EtcdClient implements Disposable {
           else resolve(answer);
         },
       );
+      options.signal?.addEventListener("abort", () => call.cancel(), { once: true });
     });
   }
 
