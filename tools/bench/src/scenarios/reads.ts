@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { type EtcdCluster, startEtcdCluster } from "@etcd-edge/testkit";
+import { countCallsAtEtcd, type EtcdCluster, startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
 import { startChild } from "../child.ts";
 import { findChosenEtcd } from "../chosen-etcd.ts";
@@ -83,7 +83,12 @@ interface Figures {
   readonly cpu: number[];
   /** µs of all members per read. */
   readonly etcdCpu: number[];
+  /** Calls that etcd answered per read. */
+  readonly etcdCalls: number[];
 }
+
+/** Whatever a read can be on its way to a member. */
+const readMethods = ["Range", "Txn", "RangeStream"];
 
 /** Linearizable reads: what sharing them saves, on one member and on three. */
 export async function benchReads(options: BenchOptions): Promise<Report> {
@@ -138,7 +143,7 @@ async function measure(
     return all.reduce((sum, one) => sum + one, 0);
   };
   const figures = new Map(
-    sides.map(({ name }): [string, Figures] => [name, { rate: [], cpu: [], etcdCpu: [] }]),
+    sides.map(({ name }): [string, Figures] => [name, { rate: [], cpu: [], etcdCpu: [], etcdCalls: [] }]),
   );
   for (const side of sides) await load(side, plan, Math.min(2, seconds));
   for (let round = 0; round < rounds; round++) {
@@ -146,11 +151,13 @@ async function measure(
       const before = {
         front: side.pid === undefined ? 0 : await cpuSeconds(side.pid),
         etcd: await etcdCpu(),
+        calls: await countCallsAtEtcd(cluster, readMethods),
       };
       const { requests, seconds: took } = await load(side, plan, seconds);
       const of = figures.get(side.name);
       of?.rate.push(requests / took);
       of?.etcdCpu.push((((await etcdCpu()) - before.etcd) / requests) * 1e6);
+      of?.etcdCalls.push(((await countCallsAtEtcd(cluster, readMethods)) - before.calls) / requests);
       if (side.pid !== undefined)
         of?.cpu.push((((await cpuSeconds(side.pid)) - before.front) / requests) * 1e6);
     }
@@ -178,12 +185,13 @@ async function load({ port }: Side, plan: Mix["plan"], seconds: number): Promise
 function toRows({ name, goals }: Mix, members: number, figures: ReadonlyMap<string, Figures>): Row[] {
   const summaries = new Map(
     [...figures].map(
-      ([side, { rate, cpu, etcdCpu }]): [string, Record<keyof Figures, Summary | undefined>] => [
+      ([side, { rate, cpu, etcdCpu, etcdCalls }]): [string, Record<keyof Figures, Summary | undefined>] => [
         side,
         {
           rate: summarise(rate),
           cpu: cpu.length === 0 ? undefined : summarise(cpu),
           etcdCpu: summarise(etcdCpu),
+          etcdCalls: summarise(etcdCalls),
         },
       ],
     ),
@@ -235,5 +243,6 @@ function toRows({ name, goals }: Mix, members: number, figures: ReadonlyMap<stri
     ...figure("rate", "reads per second", "/s", rateGoal),
     ...figure("cpu", "CPU per read in front", "µs", frontGoal),
     ...figure("etcdCpu", "CPU of etcd per read", "µs", cpuGoal),
+    ...figure("etcdCalls", "calls at etcd per read, by its own counters", "", undefined),
   ];
 }
