@@ -93,9 +93,6 @@ async function waitersOf(context: Context, name: string, count: number): Promise
   using direct = context.open.connectDirectly();
   const range = { key: context.key(`${name}/`), rangeEnd: context.key(`${name}0`) };
   await expect
-    .poll(async () => (await direct.ask(kv.range, { ...range, countOnly: true })).count, {
-      timeout: 30_000,
-      interval: 20,
-    })
+    .poll(async () => (await direct.ask(kv.range, { ...range, countOnly: true })).count)
     .toBe(BigInt(count));
 }
