@@ -98,7 +98,7 @@ describe.each(await findEtcdBinaries())("watches of the web before etcd $version
       await expect.poll(() => progress().length, timeout).toBeGreaterThan(beats + 2);
       expect(BigInt(progress().at(-1)?.header.revision)).toBe(first);
     }
-    // Before the put: the next sign of life may tell of it while etcdctl is still ending.
+    // Before the put: a beat that comes soon after tells of it already.
     const resumed = BigInt(progress().at(-1)?.header.revision) + 1n;
     await cluster.etcdctl(["put", "quiet", "1"]);
     using second = new LineReader(
