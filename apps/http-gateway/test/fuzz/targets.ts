@@ -18,6 +18,7 @@ import { parseJson } from "../../src/json/json-node.ts";
 import { JsonScanner, type ScanResult } from "../../src/json/json-scanner.ts";
 import { transcode } from "../../src/json/transcode.ts";
 import { decodeInput, profileV1, profileV2 } from "../../src/profile/json-profile.ts";
+import { plainHead } from "./plain-head-target.ts";
 
 const keys = [
   "key",
@@ -185,4 +186,10 @@ const answers: FuzzTarget = {
 };
 const answerTypes: readonly DescMessage[] = [RangeResponseSchema, TxnResponseSchema, WatchResponseSchema];
 
-export const targets: Readonly<Record<string, FuzzTarget>> = { scanner, request, base64, answers };
+export const targets: Readonly<Record<string, FuzzTarget>> = {
+  scanner,
+  request,
+  base64,
+  answers,
+  plainHead,
+};
