@@ -62,9 +62,9 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   metrics.countLane(() => counts);
   // A connection that was busy when we began to close is closed by nobody else.
   const onAnswered = (): void => {
-    if (closing) setImmediate(closeIdle);
+    if (closing) setImmediate(() => listener.closeIdle());
   };
-  const { server, closeIdle } = createListener(
+  const listener = createListener(
     { tls: options.tls, headerTimeoutMs: connections.headerTimeoutMs },
     {
       createLane: connections.hasFastLane
@@ -106,6 +106,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       },
     },
   );
+  const { server } = listener;
   if (connections.maxConnections > 0) server.maxConnections = connections.maxConnections;
   server.on("drop", () => metrics.refused("connections"));
   const { host, port } = options.address;
@@ -114,6 +115,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     await once(server, "listening");
   } catch (error) {
     sockets[Symbol.dispose]();
+    listener[Symbol.dispose]();
     const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
     const why = taken ? "address already in use" : String(error);
     throw new ConfigError(`listen tcp ${formatHostPort(options.address)}: bind: ${why}`, { cause: error });
@@ -127,7 +129,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     closeGently: async () => {
       closing = true;
       server.close();
-      closeIdle();
+      listener.closeIdle();
       await closed;
     },
     [Symbol.asyncDispose]: async () => {
@@ -136,6 +138,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       for (const connection of open) connection.destroy();
       await closed;
       sockets[Symbol.dispose]();
+      listener[Symbol.dispose]();
     },
   };
 }

@@ -40,8 +40,8 @@ export interface LaneTimes {
   readonly checkIntervalMs: number;
 }
 
-/** A server of HTTP/1.1, behind TLS of HTTP/2 too. */
-export interface Listener {
+/** A server of HTTP/1.1, behind TLS of HTTP/2 too. Disposing stops what looks after its connections, and closes none. */
+export interface Listener extends Disposable {
   readonly server: NetServer;
   /** Closes connections of HTTP/1.1 that carry no request; tells those of HTTP/2 to go. */
   closeIdle(): void;
@@ -89,16 +89,14 @@ export function createListener(
     });
     server.on("connection", handlers.onConnection);
     server.on("connection", handlers.onSocket);
-    if (lane !== undefined) {
-      server.on("connection", (socket) => lane.add(socket));
-      server.once("close", () => lane[Symbol.dispose]());
-    }
+    if (lane !== undefined) server.on("connection", (socket) => lane.add(socket));
     return {
       server,
       closeIdle: () => {
         lane?.closeIdle();
         server.closeIdleConnections();
       },
+      [Symbol.dispose]: () => lane?.[Symbol.dispose](),
     };
   }
   const server = createSecureServer({
@@ -131,6 +129,7 @@ export function createListener(
       for (const session of sessions) session.close();
       (server as unknown as { closeIdleConnections(): void }).closeIdleConnections();
     },
+    [Symbol.dispose]: () => {},
   };
 }
 
