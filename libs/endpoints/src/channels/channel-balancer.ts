@@ -8,7 +8,7 @@ import type { EndpointHealth } from "../health/endpoint-health.ts";
 import type { MemberStatus, ProbeResult } from "../health/probe.ts";
 import { Picker } from "../picker.ts";
 import { type ClusterAnswer, ClusterPin } from "./cluster-pin.ts";
-import { probeStatus } from "./status-probe.ts";
+import { probeRead, probeStatus } from "./member-probe.ts";
 import type { ChannelUse, Upstream } from "./upstream.ts";
 
 /** What a balancer is made of. All durations in milliseconds. */
@@ -38,8 +38,8 @@ interface Candidate {
 }
 
 /**
- * Spreads calls over the endpoints of a set: round robin, or by SRV priority and weight. Prefers endpoints that answer
- * status probes; when there is none it uses the doubtful, and when there is none of those either it uses all, for a
+ * Spreads calls over the endpoints of a set: round robin, or by SRV priority and weight. Prefers endpoints that know
+ * a leader and read; when there is none it uses the doubtful, and when there is none of those either it uses all, for a
  * wrong belief about everybody must not become an outage. Members of another cluster than most are never used (rule 32).
  *
  * Disposing closes every channel at once; calls under way fail with 14.
@@ -169,7 +169,7 @@ export class ChannelBalancer implements AsyncDisposable {
 
   /** Asks all members who leads them, now, and returns the leader's endpoint if it is in the set. */
   async findLeader(signal: AbortSignal): Promise<Upstream | undefined> {
-    await Promise.all(this.upstreams().map((upstream) => this.#probe(upstream, signal)));
+    await Promise.all(this.upstreams().map((upstream) => this.#askStatus(upstream, signal)));
     return this.#leader;
   }
 
@@ -198,7 +198,15 @@ export class ChannelBalancer implements AsyncDisposable {
     this.#candidates = [];
   }
 
+  /** Who tells that it is of use has to read, too: a status comes from memory, whatever has become of the store. */
   async #probe(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
+    const result = await this.#askStatus(upstream, signal);
+    if (result.t !== "alive" || result.isGuarded === true) return result;
+    const read = await probeRead(upstream.calls, signal);
+    return read.t === "alive" ? result : read;
+  }
+
+  async #askStatus(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
     const result = await probeStatus(upstream.calls, signal);
     const { key } = upstream;
     const isKnown = this.#upstreams.get(key) === upstream;
