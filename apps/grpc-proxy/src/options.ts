@@ -1,4 +1,5 @@
-import { autoSyncOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
+import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
+import { discoveryOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -36,6 +37,8 @@ export const options = {
   ...autoSyncOption,
   ...srvOptions,
   ...dnsServersOption,
+  ...discoveryUrlOption,
+  ...discoveryOptions,
   dialKeepaliveTime: durationOption({
     flag: "dial-keepalive-time",
     default: 0,

@@ -1,5 +1,5 @@
 import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
-import { presenceOptions } from "@etcd-edge/fabric";
+import { discoveryOptions, presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -41,6 +41,7 @@ export const options: {
   typeof srvOptions &
   typeof dnsServersOption &
   typeof discoveryUrlOption &
+  typeof discoveryOptions &
   typeof limitOptions &
   typeof limitStoreOptions &
   typeof watchOptions &
@@ -59,6 +60,7 @@ export const options: {
   ...srvOptions,
   ...dnsServersOption,
   ...discoveryUrlOption,
+  ...discoveryOptions,
   ...limitOptions,
   ...limitStoreOptions,
   listenAddr: stringOption({

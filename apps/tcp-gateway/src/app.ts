@@ -1,8 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import {
   type ConfiguredSource,
-  createConfiguredSource,
   type Endpoint,
   EndpointPool,
   endpointAddress,
@@ -10,9 +8,10 @@ import {
 } from "@etcd-edge/endpoints";
 import {
   createBusMessenger,
-  followDiscoveryFabric,
+  isDiscovered,
   joinRollCall,
-  openBus,
+  openNamedBus,
+  openUpstreamSource,
   readFabricKey,
 } from "@etcd-edge/fabric";
 import {
@@ -49,31 +48,28 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   await using undo = new AsyncDisposableStack();
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
-  const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
-  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0 || config.discoveryFabric;
   const tls = await readCheckTls(config);
   const metrics = createMetrics("tcp-gateway");
-  const fabric =
-    config.natsUrl.length === 0
-      ? undefined
-      : openBus(config, { logger, metrics, name: `tcp-gateway ${hostname()}`, alone: "following nobody" });
+  const fabric = openNamedBus(config, {
+    ...{ tier: "tcp-gateway", alone: "following nobody" },
+    ...{ logger, metrics },
+  });
   if (fabric !== undefined) undo.use(fabric.bus);
   const endpoints: ConfiguredSource = undo.use(
-    config.discoveryFabric
-      ? followDiscoveryFabric(config, { bus: fabric?.bus, fallback, logger })
-      : await createConfiguredSource({
-          ...config,
-          endpoints: isDiscovered ? fallback : listed.endpoints,
-          discoveryUrls: config.discoveryUrl,
-          ca: tls.ca,
-          logger,
-        }),
+    await openUpstreamSource(config, {
+      listed: listed.endpoints,
+      isListGiven: hasExplicitEndpoints(config),
+      opened: fabric,
+      self: { tier: "tcp-gateway", isAdvertised: config.advertiseUrl !== "" },
+      ca: tls.ca,
+      logger,
+    }),
   );
-  const given = isDiscovered ? endpoints.current().endpoints : listed.endpoints;
+  const given = isDiscovered(config) ? endpoints.current().endpoints : listed.endpoints;
   // Names are looked up only once the texts are right, as etcd's gateway does.
   const reachable = listed.errors.length > 0 ? [] : await checkEndpoints(given, listen.value);
   const errors = [...listed.errors, ...listen.errors, ...reachable];
-  if (!isDiscovered && config.endpoints.length === 0) errors.push("no endpoints found");
+  if (!isDiscovered(config) && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 
   const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
