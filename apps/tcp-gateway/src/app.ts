@@ -33,6 +33,7 @@ import { Gateway } from "./gateway/gateway.ts";
 import { createGatewayCounters } from "./gateway/gateway-metrics.ts";
 import { createProbe, withoutSelf } from "./health-checks.ts";
 import { logTransition } from "./health-log.ts";
+import { encodeOwnHeader } from "./proxy-protocol/proxy-header.ts";
 
 /** `--retry-delay 0` means this, as in etcd. */
 const retryDelayOfZeroMs = 5 * 60_000;
@@ -46,6 +47,11 @@ export type GatewayApp = Service & { readonly address: HostPort };
  */
 export async function createApp(config: GatewayConfig, { logger }: AppContext): Promise<GatewayApp> {
   await using undo = new AsyncDisposableStack();
+  const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
+  const proxyVersion =
+    config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2;
+  if (check === "grpc" && proxyVersion !== undefined)
+    throw new ConfigError("--health-check=grpc excludes --send-proxy-protocol: use auto, http or tcp");
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
   const tls = await readCheckTls(config);
@@ -72,13 +78,19 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   if (!isDiscovered(config) && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 
-  const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
   const retryDelayMs = config.retryDelay === 0 ? retryDelayOfZeroMs : config.retryDelay;
   let gateway: Gateway | undefined;
   const pool = undo.use(
     new EndpointPool({
       source: endpoints,
-      probe: withoutSelf(createProbe(check, tls), listen.value),
+      // Who demands a PROXY header demands it of checks, too.
+      probe: withoutSelf(
+        createProbe(
+          check,
+          proxyVersion === undefined ? tls : { ...tls, preamble: encodeOwnHeader(proxyVersion) },
+        ),
+        listen.value,
+      ),
       probeIntervalMs: check === "none" ? undefined : config.healthCheckInterval,
       probeTimeoutMs: config.healthCheckTimeout,
       policy: {
@@ -108,8 +120,7 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
         idleTimeoutMs: config.idleTimeout,
       },
       acceptsProxyHeader: config.acceptProxyProtocol,
-      sendsProxyHeader:
-        config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2,
+      sendsProxyHeader: proxyVersion,
       reusePort: config.reusePort,
       clock: systemClock,
       counters: createGatewayCounters(metrics, {

@@ -55,6 +55,28 @@ describe("options of the gateway", () => {
     );
   });
 
+  it.each([
+    ["v1", "auto"],
+    ["v2", "auto"],
+    ["v2", "tcp"],
+  ])(
+    "--send-proxy-protocol=%s --health-check=%s: an endpoint that demands the header is healthy",
+    async (version, check) => {
+      await using demanding = await startGateway([endpoints, "--accept-proxy-protocol"]);
+      await using gateway = await startGateway([
+        `--endpoints=127.0.0.1:${demanding.port}`,
+        `--send-proxy-protocol=${version}`,
+        `--health-check=${check}`,
+        "--log-level=debug",
+      ]);
+      await gateway.waitForLine(`"from":"unknown","to":"`);
+      expect(gateway.output()).toContain(`"from":"unknown","to":"healthy"`);
+      const client = connect(gateway.port, "127.0.0.1");
+      client.end("hello");
+      expect(await readToEnd(client)).toBe("hello");
+    },
+  );
+
   it("--accept-proxy-protocol takes the header, in pieces too, passes it on, and closes whoever has none", async () => {
     await using gateway = await startGateway([
       endpoints,

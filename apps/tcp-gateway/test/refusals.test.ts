@@ -61,6 +61,12 @@ describe("a gateway that cannot run says so in etcd's words and exits 1", () => 
     );
   });
 
+  it("checks that cannot begin with a PROXY header", async () => {
+    const { code, stderr } = await run(["--health-check=grpc", "--send-proxy-protocol=v1"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("--health-check=grpc excludes --send-proxy-protocol");
+  });
+
   it("flags that do not parse", async () => {
     const { code, stderr } = await run(["--retry-delay", "5"]);
     expect(code).toBe(1);
