@@ -137,11 +137,12 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
-      createChannel: (endpoint, _use, onState) =>
+      outlierFailures: config.outlierFailures,
+      createChannel: (endpoint, _use, tells) =>
         new Channel({
           ...toChannelTarget(endpoint, clientTls),
           ...toChannelOptions(config, counters.etcd),
-          onState,
+          ...tells,
           onSinkError: (error) => logger.error("relay failed", { error }),
         }),
       onTransition: ({ endpoint, from, to }) =>

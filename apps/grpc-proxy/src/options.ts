@@ -1,4 +1,10 @@
-import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
+import {
+  autoSyncOption,
+  discoveryUrlOption,
+  dnsServersOption,
+  outlierOptions,
+  srvOptions,
+} from "@etcd-edge/endpoints";
 import { discoveryOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
@@ -39,6 +45,7 @@ export const options = {
   ...dnsServersOption,
   ...discoveryUrlOption,
   ...discoveryOptions,
+  ...outlierOptions,
   dialKeepaliveTime: durationOption({
     flag: "dial-keepalive-time",
     default: 0,

@@ -142,14 +142,15 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const createBalancer = (): ChannelBalancer =>
     new ChannelBalancer({
       source,
-      createChannel: (endpoint, use, onState) =>
+      outlierFailures: config.outlierFailures,
+      createChannel: (endpoint, use, tells) =>
         new Channel({
           ...toChannelTarget(endpoint, clientTls),
           keepalive,
           counters,
           backoff: { maxMs: maxReconnectMs },
           maxConnections: use === "streams" ? maxStreamConnections : 1,
-          onState,
+          ...tells,
           onSinkError: report,
         }),
       onTransition: ({ endpoint, from, to }) =>

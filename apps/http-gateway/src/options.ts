@@ -1,4 +1,10 @@
-import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
+import {
+  autoSyncOption,
+  discoveryUrlOption,
+  dnsServersOption,
+  outlierOptions,
+  srvOptions,
+} from "@etcd-edge/endpoints";
 import { discoveryOptions, presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
@@ -42,6 +48,7 @@ export const options: {
   typeof dnsServersOption &
   typeof discoveryUrlOption &
   typeof discoveryOptions &
+  typeof outlierOptions &
   typeof limitOptions &
   typeof limitStoreOptions &
   typeof watchOptions &
@@ -61,6 +68,7 @@ export const options: {
   ...dnsServersOption,
   ...discoveryUrlOption,
   ...discoveryOptions,
+  ...outlierOptions,
   ...limitOptions,
   ...limitStoreOptions,
   listenAddr: stringOption({

@@ -36,6 +36,8 @@ export { createAutoProbe } from "./health/auto-probe.ts";
 export type { Opening, TlsMaterial } from "./health/connect.ts";
 export type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";
 export { createHttpProbe } from "./health/http-probe.ts";
+export { outlierOptions } from "./health/outlier-options.ts";
+export { Outliers, type WorkRecord } from "./health/outliers.ts";
 export { isLocalError, type MemberStatus, type Probe, type ProbeResult } from "./health/probe.ts";
 export { createTcpProbe, createTlsProbe } from "./health/socket-probes.ts";
 export { lookupHost, resolveHost } from "./lookup-host.ts";

@@ -5,6 +5,7 @@ import {
   ChannelBalancer,
   createStaticSource,
   type EndpointHealth,
+  endpointAddress,
   parseEndpoints,
   toChannelTarget,
 } from "../src/index.ts";
@@ -42,6 +43,51 @@ async function startMember(answers: Readonly<Record<string, Answer>>) {
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
+
+it("a balancer leaves a member alone that passes its looks and fails the work of which another does the same", async () => {
+  const looks = { Status: leading, Range: new Uint8Array(0) };
+  await using sick = await startMember({
+    ...looks,
+    Put: { code: 14, message: "etcdserver: request timed out" },
+  });
+  await using sound = await startMember({ ...looks, Put: new Uint8Array(0) });
+  const clock = new ManualClock();
+  const changes: string[] = [];
+  let changed = Promise.withResolvers<void>();
+  await using balancer = new ChannelBalancer({
+    source: createStaticSource(parseEndpoints([sick.address, sound.address]).endpoints),
+    createChannel: (endpoint, _use, tells) =>
+      new Channel({ ...toChannelTarget(endpoint, undefined), ...tells }),
+    probeIntervalMs: 3_600_000,
+    outlierFailures: 3,
+    clock,
+    onTransition: ({ endpoint, to }) => {
+      changes.push(`${endpointAddress(endpoint)} ${to.t}${"error" in to ? ` ${to.error}` : ""}`);
+      changed.resolve();
+      changed = Promise.withResolvers();
+    },
+  });
+  const until = async (change: string): Promise<void> => {
+    while (!changes.includes(change)) await changed.promise;
+  };
+  await Promise.all([sick, sound].map(({ address }) => until(`${address} healthy`)));
+  changes.length = 0;
+  const works = async (): Promise<void> => {
+    for (const { calls } of balancer.upstreams())
+      await calls.unaryCall("/etcdserverpb.KV/Put", [], new Uint8Array(0)).catch(() => undefined);
+  };
+  for (let n = 0; n < 3; n += 1) {
+    expect(balancer.choices().size).toBe(2);
+    await works();
+    await clock.advance(1_000);
+  }
+  const why = "fails calls that others serve: etcdserver: request timed out";
+  expect(changes).toEqual([`${sick.address} ejected ${why}`]);
+  expect([...balancer.choices().keys()].map(({ key }) => key)).toEqual([sound.address]);
+  await clock.advance(5_000);
+  await until(`${sick.address} healthy`);
+  expect(balancer.choices().size).toBe(2);
+});
 
 it.each<[string, Record<string, Answer>, Partial<EndpointHealth>, string[]]>([
   ["that reads", { Status: leading, Range: new Uint8Array(0) }, { t: "healthy" }, ["Status", "Range"]],
@@ -81,8 +127,8 @@ it.each<[string, Record<string, Answer>, Partial<EndpointHealth>, string[]]>([
   const judged = Promise.withResolvers<EndpointHealth>();
   await using _balancer = new ChannelBalancer({
     source: createStaticSource(parseEndpoints([member.address]).endpoints),
-    createChannel: (endpoint, _use, onState) =>
-      new Channel({ ...toChannelTarget(endpoint, undefined), onState }),
+    createChannel: (endpoint, _use, tells) =>
+      new Channel({ ...toChannelTarget(endpoint, undefined), ...tells }),
     probeTimeoutMs: 1_000,
     clock,
     onTransition: ({ to }) => judged.resolve(to),

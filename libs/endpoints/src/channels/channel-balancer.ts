@@ -1,26 +1,30 @@
 import { readResponseHeader } from "@etcd-edge/proto";
 import { type Clock, systemClock } from "@etcd-edge/runtime";
-import type { Channel, ChannelState } from "@etcd-edge/transport";
+import type { Channel, ChannelOptions, ChannelState } from "@etcd-edge/transport";
 import { type Endpoint, endpointKey } from "../endpoint.ts";
 import { EndpointPool, type EndpointTransition } from "../endpoint-pool.ts";
 import type { EndpointSource } from "../endpoint-set.ts";
 import type { EndpointHealth } from "../health/endpoint-health.ts";
+import { Outliers, type WorkRecord } from "../health/outliers.ts";
 import type { MemberStatus, ProbeResult } from "../health/probe.ts";
 import { Picker } from "../picker.ts";
+import { verdictOf } from "./call-verdict.ts";
 import { type ClusterAnswer, ClusterPin } from "./cluster-pin.ts";
-import { probeRead, probeStatus } from "./member-probe.ts";
+import { isLook, probeRead, probeStatus } from "./member-probe.ts";
 import type { ChannelUse, Upstream } from "./upstream.ts";
 
 /** What a balancer is made of. All durations in milliseconds. */
 export interface ChannelBalancerOptions {
   /** Who is upstream. Followed, not disposed of. */
   readonly source: EndpointSource;
-  /** Makes a channel to an endpoint; called twice for each. `onState` must be handed on to the channel. */
+  /** Makes a channel to an endpoint; called twice for each. What it is told by must be handed on to the channel. */
   readonly createChannel: (
     endpoint: Endpoint,
     use: ChannelUse,
-    onState: (state: ChannelState) => void,
+    tells: Pick<ChannelOptions, "onState" | "onCallEnd">,
   ) => Channel;
+  /** So many calls in a row that fail at one endpoint, while others serve, take it out for a while. Default 5; 0: never. */
+  readonly outlierFailures?: number;
   /** Pause between two looks at an endpoint in use. Default 1000. */
   readonly probeIntervalMs?: number;
   /** Silence longer than this counts against an endpoint; the second in a row takes it out. Default 1000. */
@@ -53,6 +57,8 @@ export class ChannelBalancer implements AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   readonly #repinListeners = new Set<(clusterId: bigint) => void>();
   readonly #pin: ClusterPin<string>;
+  readonly #outliers: Outliers;
+  readonly #work = new Map<Upstream, WorkRecord>();
   /** What each said when it was last looked at. */
   readonly #members = new Map<Upstream, MemberStatus>();
   /** Those that told nothing, because we showed no user. */
@@ -67,6 +73,7 @@ export class ChannelBalancer implements AsyncDisposable {
   constructor(options: ChannelBalancerOptions) {
     const clock = options.clock ?? systemClock;
     this.#options = options;
+    this.#outliers = new Outliers(options.outlierFailures ?? 5, clock);
     this.#pin = new ClusterPin({
       clock,
       lookAgain: () => this.#pool.recheck(),
@@ -279,6 +286,9 @@ export class ChannelBalancer implements AsyncDisposable {
       if (upstream === undefined) continue;
       this.#members.delete(upstream);
       this.#guarded.delete(upstream);
+      const work = this.#work.get(upstream);
+      if (work !== undefined) this.#outliers.forget(work);
+      this.#work.delete(upstream);
       retire(upstream);
     }
   }
@@ -294,10 +304,20 @@ export class ChannelBalancer implements AsyncDisposable {
         this.#pool.recheck(endpoint);
       }
     };
-    const calls = createChannel(endpoint, "calls", onState);
-    const streams = createChannel(endpoint, "streams", onState);
+    const work = this.#outliers.add();
+    const onCallEnd: ChannelOptions["onCallEnd"] = (outcome, call) => {
+      const verdict = verdictOf(outcome);
+      if (verdict === "nothing" || isLook(call)) return;
+      if (verdict === "served") work.succeeded();
+      else if (work.failed())
+        this.#pool.reportFailing(endpoint, `fails calls that others serve: ${outcome.message}`);
+    };
+    const calls = createChannel(endpoint, "calls", { onState, onCallEnd });
+    const streams = createChannel(endpoint, "streams", { onState });
     calls.connect();
-    return { endpoint, key, calls, streams };
+    const upstream = { endpoint, key, calls, streams };
+    this.#work.set(upstream, work);
+    return upstream;
   }
 
   #rank(): void {

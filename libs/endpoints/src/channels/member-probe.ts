@@ -1,10 +1,12 @@
 import { fromBinary, RangeRequestSchema, StatusResponseSchema, toBinary } from "@etcd-edge/proto";
-import { CallError, type Channel, NO_METADATA } from "@etcd-edge/transport";
+import { CallError, type Channel, type ClientCall, type RawMetadata } from "@etcd-edge/transport";
 import { anyRead, isRefusal, objectionTo } from "../etcd/member-questions.ts";
 import type { ProbeResult } from "../health/probe.ts";
 import { toFailure } from "../health/socket-probes.ts";
 
 const nothing = new Uint8Array(0);
+/** No metadata, in an array of its own: by it our looks are told from work. */
+const ofLooks: RawMetadata = [];
 const anyReadBytes = toBinary(RangeRequestSchema, anyRead);
 
 /**
@@ -14,7 +16,7 @@ const anyReadBytes = toBinary(RangeRequestSchema, anyRead);
  */
 export async function probeStatus(channel: Channel, signal: AbortSignal): Promise<ProbeResult> {
   try {
-    const { payload } = await channel.unaryCall("/etcdserverpb.Maintenance/Status", NO_METADATA, nothing, {
+    const { payload } = await channel.unaryCall("/etcdserverpb.Maintenance/Status", ofLooks, nothing, {
       signal,
     });
     const status = fromBinary(StatusResponseSchema, payload);
@@ -32,13 +34,18 @@ export async function probeStatus(channel: Channel, signal: AbortSignal): Promis
   }
 }
 
+/** Whether a call is one of the looks below and above, which say nothing of how work fares. */
+export function isLook(call: Pick<ClientCall, "metadata">): boolean {
+  return call.metadata === ofLooks;
+}
+
 /**
  * Asks for a serializable read over a channel in use: alive is who reads from its own store, or says that it may not tell
  * us. For a member whose status was good.
  */
 export async function probeRead(channel: Channel, signal: AbortSignal): Promise<ProbeResult> {
   try {
-    await channel.unaryCall("/etcdserverpb.KV/Range", NO_METADATA, anyReadBytes, { signal });
+    await channel.unaryCall("/etcdserverpb.KV/Range", ofLooks, anyReadBytes, { signal });
     return { t: "alive" };
   } catch (error) {
     if (error instanceof CallError && isRefusal(error.code)) return { t: "alive" };
