@@ -1,6 +1,6 @@
 import { readResponseHeader } from "@etcd-edge/proto";
 import { type Clock, systemClock } from "@etcd-edge/runtime";
-import type { Channel, ChannelOptions, ChannelState } from "@etcd-edge/transport";
+import { type Channel, type ChannelOptions, type ChannelState, StatusCode } from "@etcd-edge/transport";
 import { type Endpoint, endpointKey } from "../endpoint.ts";
 import { EndpointPool, type EndpointTransition } from "../endpoint-pool.ts";
 import type { EndpointSource } from "../endpoint-set.ts";
@@ -306,11 +306,13 @@ export class ChannelBalancer implements AsyncDisposable {
     };
     const work = this.#outliers.add();
     const onCallEnd: ChannelOptions["onCallEnd"] = (outcome, call) => {
-      const verdict = verdictOf(outcome);
+      const verdict = verdictOf(outcome, call, performance.now());
       if (verdict === "nothing" || isLook(call)) return;
       if (verdict === "served") work.succeeded();
-      else if (work.failed())
-        this.#pool.reportFailing(endpoint, `fails calls that others serve: ${outcome.message}`);
+      else if (work.failed()) {
+        const why = outcome.code === StatusCode.cancelled ? "no answer by the deadline" : outcome.message;
+        this.#pool.reportFailing(endpoint, `fails calls that others serve: ${why}`);
+      }
     };
     const calls = createChannel(endpoint, "calls", { onState, onCallEnd });
     const streams = createChannel(endpoint, "streams", { onState });

@@ -23,8 +23,9 @@ describe("an outlier", () => {
     ["not who serves in between", 3, "bAAabAAabAA", []],
     ["not if the others served only before", 3, "bcAAAAAA", []],
     ["nobody where everybody fails", 3, "ABCABCABCABC", []],
-    ["the one of two whose rival serves", 3, "ABbABbABbA", ["A6"]],
-    ["again, after as many failures more", 3, "AAbAAAbA", ["A3", "A7"]],
+    ["the one of two whose rival serves", 3, "ABbABbABb", ["A6"]],
+    ["again, by one failure, once another one has served since", 3, "AAbAAAbAbA", ["A3", "A7", "A9"]],
+    ["again, by as many as before, if it has served since", 3, "AAbAaAbAbA", ["A3", "A9"]],
     ["two at a time", 2, "ABcAB", ["A3", "B4"]],
     ["nobody where it is off", 0, "AbAbAbAbAb", []],
   ])("is %s", (_, failuresInRow, script, expected) => {

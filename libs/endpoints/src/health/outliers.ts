@@ -7,7 +7,7 @@ const minRowMs = 2_000;
 export interface WorkRecord {
   /** It did what was asked, or said no as one does who could have. */
   succeeded(): void;
-  /** It failed. @returns whether the endpoint is an outlier now; its count starts again then */
+  /** It failed. @returns whether the endpoint is an outlier now; one that was stays on probation until it succeeds: one failure is enough then */
   failed(): boolean;
 }
 
@@ -34,11 +34,13 @@ export class Outliers {
   add(): WorkRecord {
     const record: Rival = {
       inRow: 0,
+      isOnProbation: false,
       row: 0,
       beganAtMs: 0,
       servedAt: -1,
       succeeded: () => {
         record.inRow = 0;
+        record.isOnProbation = false;
         record.servedAt = this.#rowsBegun;
       },
       failed: () => this.#failed(record),
@@ -53,22 +55,30 @@ export class Outliers {
 
   #failed(record: Rival): boolean {
     if (this.#failuresInRow === 0) return false;
+    if (!record.isOnProbation && !this.#isRowLong(record)) return false;
+    const isAlone = [...this.#records].every((other) => other === record || other.servedAt < record.row);
+    if (isAlone) return false;
+    record.isOnProbation = true;
+    record.inRow = 0;
+    record.row = ++this.#rowsBegun; // the next evidence must be of a time after this
+    return true;
+  }
+
+  #isRowLong(record: Rival): boolean {
     const nowMs = this.#clock.nowMs();
     if (record.inRow === 0) {
       record.row = ++this.#rowsBegun;
       record.beganAtMs = nowMs;
     }
     record.inRow += 1;
-    if (record.inRow < this.#failuresInRow || nowMs - record.beganAtMs < minRowMs) return false;
-    const isAlone = [...this.#records].every((other) => other === record || other.servedAt < record.row);
-    if (isAlone) return false;
-    record.inRow = 0;
-    return true;
+    return record.inRow >= this.#failuresInRow && nowMs - record.beganAtMs >= minRowMs;
   }
 }
 
 interface Rival extends WorkRecord {
   inRow: number;
+  /** It was an outlier, and has not succeeded since. */
+  isOnProbation: boolean;
   /** Which row of failures of all this one is. */
   row: number;
   beganAtMs: number;
