@@ -20,8 +20,6 @@ import {
   createAdminRoutes,
   createMetrics,
   createReadiness,
-  formatHostPort,
-  type HostPort,
   parseAdminAddress,
   type Service,
   startAdminServer,
@@ -39,7 +37,7 @@ import { encodeOwnHeader } from "./proxy-protocol/proxy-header.ts";
 const retryDelayOfZeroMs = 5 * 60_000;
 
 /** A running gateway. */
-export type GatewayApp = Service & { readonly address: HostPort };
+export type GatewayApp = Service & { readonly address: string };
 
 /**
  * Puts the gateway together and opens its listeners.
@@ -50,6 +48,8 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
   const proxyVersion =
     config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2;
+  if (config.reusePort && config.listenAddr.startsWith("unix:"))
+    throw new ConfigError("--reuse-port means nothing for a unix socket");
   if (check === "grpc" && proxyVersion !== undefined)
     throw new ConfigError("--health-check=grpc excludes --send-proxy-protocol: use auto, http or tcp");
   const listed = parseEndpoints(config.endpoints);
@@ -155,13 +155,13 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   if (presence !== undefined) undo.use(presence);
   logger.info("ready to proxy client requests", {
     endpoints: given.map(endpointAddress),
-    "listen-addr": formatHostPort(address),
+    "listen-addr": address,
   });
   return toService(address, { gateway, readiness, presence, owned: undo.move() });
 }
 
 function toService(
-  address: HostPort,
+  address: string,
   {
     gateway,
     readiness,

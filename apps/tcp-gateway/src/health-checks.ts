@@ -41,7 +41,8 @@ export function withoutSelf(probe: Probe, listen: ListenAddress): Probe {
 }
 
 async function leadsBack(endpoint: Endpoint, listen: ListenAddress): Promise<boolean> {
-  if (isUnixEndpoint(endpoint) || endpoint.port !== listen.port) return false;
+  if (isUnixEndpoint(endpoint)) return endpoint.host === listen.path;
+  if (endpoint.port !== listen.port) return false;
   const { host, port } = endpoint;
   const addresses = await resolveHost(host).catch(() => []); // the probe itself will say what is wrong
   return addresses.some((address) => leadsTo(listen, { host: address, port }));
