@@ -2,8 +2,9 @@ import { Agent } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, RangeRequestSchema, RangeResponseSchema, toBinary } from "@etcd-edge/proto";
-import { findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import type { DoorProcess } from "../faults/door-process.ts";
 import { FaultFleet } from "../faults/fault-fleet.ts";
 import { RangeHistory } from "../faults/range-history.ts";
@@ -134,9 +135,8 @@ interface Outcome {
 }
 
 /** Faults, one after the other, under watchers whose every event is checked. */
-export async function benchFabricFaults(_options: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+export async function benchFabricFaults(options: BenchOptions): Promise<Report> {
+  const binary = await findChosenEtcd(options.etcd);
   await using cluster = await startEtcdCluster({ binary });
   await using fleet = await FaultFleet.start(cluster, tiers);
   await using history = new RangeHistory(cluster.endpoints[0] ?? "", ranges);
