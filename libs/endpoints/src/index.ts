@@ -2,6 +2,7 @@ export { ChannelBalancer, type ChannelBalancerOptions } from "./channels/channel
 export { toChannelTarget } from "./channels/channel-options.ts";
 export { foreignCluster } from "./channels/foreign-cluster.ts";
 export type { ChannelUse, Upstream } from "./channels/upstream.ts";
+export { createConfiguredClient } from "./dns/configured-client.ts";
 export { DnsClient, type DnsClientOptions, DnsError, type DnsErrorCode } from "./dns/dns-client.ts";
 export {
   lookupSrv,
