@@ -4,10 +4,10 @@ import {
   createAutoProbe,
   createEtcdProbe,
   createHttpProbe,
+  createTcpProbe,
   EndpointPool,
   endpointUrl,
   type Probe,
-  probeTcp,
   type TlsMaterial,
 } from "@etcd-edge/endpoints";
 import {
@@ -220,7 +220,7 @@ function createProbe(check: HealthCheck, tls: TlsMaterial): Probe {
     case "auto":
       return createAutoProbe(tls);
     case "tcp":
-      return probeTcp;
+      return createTcpProbe();
     default:
       return check satisfies never;
   }

@@ -1,5 +1,11 @@
-import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
-import { presenceOptions } from "@etcd-edge/fabric";
+import {
+  autoSyncOption,
+  discoveryUrlOption,
+  dnsServersOption,
+  outlierOptions,
+  srvOptions,
+} from "@etcd-edge/endpoints";
+import { discoveryOptions, presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -42,6 +48,8 @@ export const options: {
   typeof srvOptions &
   typeof dnsServersOption &
   typeof discoveryUrlOption &
+  typeof discoveryOptions &
+  typeof outlierOptions &
   typeof limitOptions &
   typeof limitStoreOptions &
   typeof watchOptions &
@@ -60,6 +68,8 @@ export const options: {
   ...srvOptions,
   ...dnsServersOption,
   ...discoveryUrlOption,
+  ...discoveryOptions,
+  ...outlierOptions,
   ...limitOptions,
   ...limitStoreOptions,
   listenAddr: stringOption({

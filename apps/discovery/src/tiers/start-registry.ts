@@ -26,7 +26,7 @@ export function startRegistry(
   const tls = loadClientTls({ ...config, insecureSkipTlsVerify: false }, logger);
   const balancer = new ChannelBalancer({
     source,
-    createChannel: (endpoint, _use, onState) => new Channel({ ...toChannelTarget(endpoint, tls), onState }),
+    createChannel: (endpoint, _use, tells) => new Channel({ ...toChannelTarget(endpoint, tls), ...tells }),
   });
   const etcd = createUpstreamEtcd(balancer, user === undefined ? undefined : new ServiceToken(user));
   const prefix = registryPrefix("", config.resolverPrefix);
