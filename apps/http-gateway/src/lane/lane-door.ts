@@ -25,7 +25,7 @@ export interface LaneDoorOptions {
 }
 
 /** A call with one request and one answer, as far as its head says. */
-export interface DoorRoute extends LaneRoute {
+interface DoorRoute extends LaneRoute {
   readonly rpc: Rpc;
   readonly baseHeaders: readonly string[];
   readonly style: CallStyle;

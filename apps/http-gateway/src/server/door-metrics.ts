@@ -17,7 +17,7 @@ export interface DoorMetrics {
 }
 
 /** What became of requests and connections in front of node:http. */
-export interface LaneCounts {
+interface LaneCounts {
   /** Requests that were answered there. */
   readonly answered: number;
   /** Connections that went on to node:http. */

@@ -31,7 +31,7 @@ interface Lane extends Disposable {
 }
 
 /** How long connections may do nothing, as node:http has it. In milliseconds. */
-export interface LaneTimes {
+interface LaneTimes {
   readonly headerTimeoutMs: number;
   /** What clients are told. */
   readonly keepAliveTimeoutMs: number;
@@ -51,7 +51,7 @@ export interface Listener extends Disposable {
  * Browsers and proxies keep connections for reuse. Ours outlive theirs (60 s is usual), so that it is never we who close
  * one in the moment a request is under way.
  */
-export const keepAliveTimeoutMs = 75_000;
+const keepAliveTimeoutMs = 75_000;
 /** What a connection has beyond that: Node's default. */
 const keepAliveBufferMs = 1_000;
 /** Go takes headers up to 1 MiB; what is above this limit here gets the same 431. */
