@@ -36,5 +36,6 @@ it("replicas count together in Redis, and each for itself while it is away", asy
   expect(await answered(200)).toBeLessThan(200);
   client.disconnect();
   await redis.program[Symbol.asyncDispose]();
-  expect(await answered(2)).toBeGreaterThan(0);
+  // On a busy machine Redis was too slow for some of the many, too: those have used up this second of the replicas' own counters.
+  await expect.poll(() => answered(2), { timeout: 30_000 }).toBeGreaterThan(0);
 });
