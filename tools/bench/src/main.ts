@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
 import { benchFabric } from "./scenarios/fabric.ts";
-import { benchFabricFaults } from "./scenarios/fabric-faults.ts";
+import { benchFabricFaults, benchFabricFaultsAlone } from "./scenarios/fabric-faults.ts";
 import { benchHttp } from "./scenarios/http.ts";
 import { benchLeases } from "./scenarios/leases.ts";
 import { benchReads } from "./scenarios/reads.ts";
@@ -22,6 +22,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   http: benchHttp,
   fabric: benchFabric,
   "fabric-faults": benchFabricFaults,
+  "fabric-faults-alone": benchFabricFaultsAlone,
   leases: benchLeases,
   reads: benchReads,
   soak: benchSoak,
@@ -53,4 +54,5 @@ if (values.help || suite === undefined) {
   const report = await suite({ seconds: Number(values.seconds), rounds: Number(values.rounds) });
   await writeReport(values.out, report);
   stdout.write(toMarkdown(report));
+  if (report.isBroken === true) process.exitCode = 1;
 }

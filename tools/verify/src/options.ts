@@ -22,6 +22,12 @@ export const verifyOptions = {
     doc: "what is judged: any etcd, proxy or gateway; clients go to one of them and to the next where it fails",
     since: "edge",
   }),
+  httpEndpoints: stringsOption({
+    flag: "http-endpoints",
+    default: [],
+    doc: "with --endpoints: http-gateways before the same etcd; of three clients two watch there, and one in three reads and writes",
+    since: "edge",
+  }),
   reference: stringsOption({
     flag: "reference",
     default: [],
@@ -209,6 +215,8 @@ export function findProblems(config: VerifyConfig): readonly string[] {
   if (config.start === "" && config.endpoints.length === 0) problems.push("--endpoints or --start is needed");
   if (config.start !== "" && config.endpoints.length > 0)
     problems.push("--endpoints and --start exclude each other");
+  if (config.endpoints.length === 0 && config.httpEndpoints.length > 0)
+    problems.push("--http-endpoints needs --endpoints: --start starts doors of its own by --http-replicas");
   if (config.start === "" && config.faults.length > 0)
     problems.push("--faults needs --start: only what it starts may be disturbed");
   if (config.serviceUser && config.tokenTtl === 0)
