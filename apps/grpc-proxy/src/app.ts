@@ -15,15 +15,15 @@ import {
   CertificateUsers,
   isJwtMethod,
   JwtMint,
+  loadOwnIdentity,
   readJwtKey,
-  readServiceUser,
   ServiceIdentity,
-  ServiceToken,
   TokenNames,
 } from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
+  type ClientTls,
   ConfigError,
   createAdminRoutes,
   createMetrics,
@@ -104,8 +104,6 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
   const serverTls = await loadListenerTls(config, { listen, logger });
   const clientTls = loadClientTls(config, logger);
-  const serviceUser = readServiceUser(config);
-  const serviceToken = serviceUser === undefined ? undefined : new ServiceToken(serviceUser);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
@@ -114,6 +112,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
 
   // With SRV the list is a fallback only if somebody wrote it: whatever runs at the default address is nobody's choice.
   const isListUsed = config.discoverySrv === "" || config.endpoints !== options.endpoints.default;
+  const own = loadOwnIdentity(config, isListUsed ? given.endpoints : [], logger);
+  const ownTls = own?.tls ?? clientTls;
   await using undo = new AsyncDisposableStack();
   const seeds = undo.use(
     await createConfiguredSource({
@@ -126,15 +126,15 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
     intervalMs > 0
-      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
+      ? undo.use(followMembers({ seeds, intervalMs, tls: ownTls, user: own?.credential, logger }))
       : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
-  const createBalancer = (): ChannelBalancer =>
+  const createBalancer = (tls: ClientTls | undefined): ChannelBalancer =>
     new ChannelBalancer({
       source,
       createChannel: (endpoint, _use, onState) =>
         new Channel({
-          ...toChannelTarget(endpoint, clientTls),
+          ...toChannelTarget(endpoint, tls),
           ...toChannelOptions(config, counters.etcd),
           onState,
           onSinkError: (error) => logger.error("relay failed", { error }),
@@ -152,18 +152,23 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
           "previous-cluster-id": before.toString(16),
         }),
     });
-  const balancer = undo.use(createBalancer());
+  const balancer = undo.use(createBalancer(clientTls));
 
   const names = new TokenNames();
   // Our own identity never shares a connection with clients (rule 8).
-  const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
+  const ownBalancer = own === undefined ? undefined : undo.use(createBalancer(ownTls));
   const service =
-    serviceToken && ownBalancer
+    own && ownBalancer
       ? undo.use(
           new ServiceIdentity({
             balancer: ownBalancer,
-            token: serviceToken,
+            own: own.credential,
             clock: systemClock,
+            onRefused: (error) =>
+              logger.warn("etcd does not let the proxy act as its own user", {
+                user: own.credential.user,
+                error,
+              }),
             onAuthChanged: () => {
               watches.forgetPermissions();
               reads?.forgetPermissions();
@@ -192,7 +197,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     ...{ balancer, logger, metrics, epochs },
   });
   if (fabric !== undefined) undo.use(fabric);
-  const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
+  const probe = createEpochProbe(ownBalancer ?? balancer, own?.credential);
   const store = config.shareReads
     ? await openStore(config, { clock: systemClock, logger, epochs, probe })
     : undefined;
@@ -293,7 +298,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       { ...config, advertiseClientUrl },
       {
         balancer: ownBalancer ?? balancer,
-        token: serviceToken,
+        own: own?.credential,
         hostname: hostname(),
         logger,
       },

@@ -12,13 +12,7 @@ import {
   toChannelTarget,
 } from "@etcd-edge/endpoints";
 import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
-import {
-  isStaleTokenText,
-  readServiceUser,
-  ServiceIdentity,
-  ServiceToken,
-  TokenNames,
-} from "@etcd-edge/identity";
+import { isStaleTokenText, loadOwnIdentity, ServiceIdentity, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
   type ClientTls,
@@ -104,8 +98,9 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
   const findClient = createFindClient(config.trustedProxies);
-  const serviceUser = readServiceUser(config);
   const clientTls = loadClientTls(config, logger);
+  const own = loadOwnIdentity(config, isListUsed ? given.endpoints : [], logger);
+  const ownTls = own?.tls ?? clientTls;
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
   if (serverTls === undefined && config.clientCrlFile !== "")
     logger.warn("--client-crl-file has no effect without TLS");
@@ -124,18 +119,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       logger,
     }),
   );
-  const serviceToken = serviceUser && new ServiceToken(serviceUser);
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
     intervalMs > 0
-      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
+      ? undo.use(followMembers({ seeds, intervalMs, tls: ownTls, user: own?.credential, logger }))
       : seeds;
-  const createBalancer = (): ChannelBalancer =>
+  const createBalancer = (tls: ClientTls | undefined): ChannelBalancer =>
     new ChannelBalancer({
       source,
       createChannel: (endpoint, use, onState) =>
         new Channel({
-          ...toChannelTarget(endpoint, clientTls),
+          ...toChannelTarget(endpoint, tls),
           keepalive,
           counters,
           backoff: { maxMs: maxReconnectMs },
@@ -146,7 +140,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       onTransition: ({ endpoint, from, to }) =>
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
-  const balancer = undo.use(createBalancer());
+  const balancer = undo.use(createBalancer(clientTls));
   const direct = createBalancedUpstream(balancer);
   const turnEnd = createTurnEnd(writeDue);
   const createReads = (over: ChannelBalancer, counts?: ReadCounts) =>
@@ -159,12 +153,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const ownReads = createReads(balancer);
   // Our own identity never shares a connection with clients (rule 8).
   const service =
-    serviceToken &&
+    own &&
     undo.use(
       new ServiceIdentity({
-        balancer: undo.use(createBalancer()),
-        token: serviceToken,
+        balancer: undo.use(createBalancer(ownTls)),
+        own: own.credential,
         clock: systemClock,
+        onRefused: (error) =>
+          logger.warn("etcd does not let the gateway act as its own user", {
+            user: own.credential.user,
+            error,
+          }),
         onAuthChanged: () => {
           watches.forgetPermissions();
           underUser?.forgetPermissions();

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { CompactionFloor, Epochs, FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { createBusMessenger, type Messenger, openBus, startFeedSharing } from "@etcd-edge/fabric";
+import { hasOwnIdentity } from "@etcd-edge/identity";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
 import { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 import type { FeedSharingConfig } from "./feed-sharing-options.ts";
@@ -33,7 +34,7 @@ export interface Fabric extends AsyncDisposable {
  * @throws ConfigError where anybody could speak on NATS while etcd's auth is on (rule 37)
  */
 export async function joinFabric(
-  config: FeedSharingConfig & { readonly user: string },
+  config: FeedSharingConfig & { readonly user: string; readonly userCert: string },
   context: {
     readonly tier: string;
     /** What else decides which keys a client sees, beside who it is. */
@@ -52,7 +53,7 @@ export async function joinFabric(
   const alone = "watching at etcd directly";
   const opened = openBus(config, { logger, metrics, name: `${tier} ${hostname()}`, alone });
   undo.use(opened.bus);
-  if (!opened.isProtected && (config.user !== "" || (await isAuthEnabled(balancer)) === true)) {
+  if (!opened.isProtected && (hasOwnIdentity(config) || (await isAuthEnabled(balancer)) === true)) {
     throw new ConfigError(
       "auth is enabled in etcd: --nats-url needs credentials (in the URL, --nats-creds-file or --nats-cert) or --fabric-key-file",
     );
