@@ -147,6 +147,14 @@ describe.each(await findEtcdBinaries())(
         expect((await none.watch()).created).toMatchObject({ canceled: true, cancelReason: deniedWatch });
       };
       await isNobody();
+      const tls = {
+        ca: authority.ca,
+        cert: await readFile(String(nameless.cert)),
+        key: await readFile(String(nameless.key)),
+      };
+      const direct = undo.use(new EtcdClient(endpoint, tls));
+      const straight = direct.call(kv.range, create(RangeRequestSchema, { key: bytes("a1") }));
+      await expect(straight).rejects.toMatchObject(denied);
       await root.put("a1", "shared");
       for (const user of [ann, eve]) await user.readShared("a1");
       const watches = [await ann.watch(), await eve.watch()];
