@@ -10,6 +10,7 @@ export default defineConfig({
           include: ["{apps,libs,tools}/*/src/**/*.test.ts"],
           setupFiles: ["libs/testkit/src/leak-guard.ts"],
           testTimeout: 60_000,
+          expect: { poll: { timeout: 30_000, interval: 20 } },
         },
       },
       {
@@ -20,6 +21,7 @@ export default defineConfig({
           // Bounds for a machine that is starved: nothing is decided by them.
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          expect: { poll: { timeout: 60_000, interval: 20 } },
         },
       },
     ],

@@ -93,13 +93,13 @@ describe.each(await findEtcdBinaries())("leases before 3 members of etcd $versio
   });
 
   it("rule 12: stops renewing when its client stops asking: the lease ends after its TTL, not after two", async () => {
-    const id = await client.grant(2);
+    const id = await client.grant(6);
     const stream = client.keepAlive();
     const ttl = Number(await stream.renew(id));
     const began = performance.now();
     // etcd tells nobody of the end of a lease without keys: asked until it is over.
-    await expect.poll(() => direct.timeToLive(id), { interval: 50, timeout: 10_000 }).toBeLessThan(0);
-    expect(performance.now() - began).toBeLessThan((ttl + 1.7) * 1000);
+    await expect.poll(() => direct.timeToLive(id)).toBeLessThan(0);
+    expect(performance.now() - began).toBeLessThan((ttl + 5) * 1000);
     stream.cancel();
   });
 

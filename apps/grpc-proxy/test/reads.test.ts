@@ -11,7 +11,13 @@ import {
   toBinary,
   toGrpcJsService,
 } from "@etcd-edge/proto";
-import { type EtcdCluster, enableAuth, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import {
+  countCallsAtEtcd,
+  type EtcdCluster,
+  enableAuth,
+  findEtcdBinaries,
+  startEtcdCluster,
+} from "@etcd-edge/testkit";
 import { CallError, type Channel, type RawMetadata } from "@etcd-edge/transport";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GrpcProxy } from "../src/app.ts";
@@ -81,10 +87,8 @@ describe.each(await findEtcdBinaries())("shared reads before etcd $version", (bi
   });
 
   /** Range and Txn calls that etcd has answered. */
-  async function readsAtEtcd(): Promise<number> {
-    const text = await (await fetch(`${cluster.members[0]?.clientUrl}/metrics`)).text();
-    const counts = text.matchAll(/^grpc_server_handled_total\{.*grpc_method="(?:Range|Txn)".*\} (\d+)$/gm);
-    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  function readsAtEtcd(): Promise<number> {
+    return countCallsAtEtcd(cluster, ["Range", "Txn"]);
   }
 
   it("answers what etcd answers, byte for byte, whatever travels together", async () => {

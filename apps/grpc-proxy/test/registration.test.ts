@@ -73,8 +73,8 @@ describe.each(await findEtcdBinaries())("registration in etcd $version", (binary
     const killedAtMs = performance.now();
     second.signal("SIGKILL");
     await first.waitForLine(`"a proxy is no longer registered","key":"pair/127.0.0.1:${b}"`);
-    // etcd looks for expired leases twice a second.
-    expect(performance.now() - killedAtMs).toBeLessThan(ttlSeconds * 1_000 + 1_500);
+    // etcd looks for expired leases twice a second; the rest is for a machine that is busy.
+    expect(performance.now() - killedAtMs).toBeLessThan(ttlSeconds * 1_000 + 10_000);
     expect(await members(a)).not.toContain(`127.0.0.1:${b}`);
   });
 

@@ -32,9 +32,9 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
       await etcd.call(kv.put, { key: bytes("ab"), value: bytes("v") });
       for (const watcher of watchers) expect((await watcher.events(1))[0]?.kv?.key).toEqual(bytes("ab"));
       // For a moment it may be another number: on a machine that is slow a feed that seems behind is opened elsewhere.
-      await expect.poll(() => watchesAt(member), { timeout: 5_000 }).toBe(1);
+      await expect.poll(() => watchesAt(member)).toBe(1);
     }
-    await expect.poll(() => watchesAt(member), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => watchesAt(member)).toBe(0);
   });
 
   it("a watch 3,000 revisions behind a live one of the same key gets every one of them", async () => {
@@ -119,16 +119,12 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
     expect(plain.outcome).toBeUndefined();
     // It goes on where it was once there is a quorum again.
     await using etcd = new EtcdClient(lonely.clientAddress);
-    await expect
-      .poll(
-        () =>
-          etcd.call(kv.put, { key: bytes("k") }).then(
-            () => true,
-            () => false,
-          ),
-        { timeout: 15_000 },
-      )
-      .toBe(true);
+    const isWritten = () =>
+      etcd.call(kv.put, { key: bytes("k") }).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(isWritten).toBe(true);
     expect((await plain.events(1))[0]?.kv?.key).toEqual(bytes("k"));
   });
 
@@ -144,7 +140,7 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
     await known.next();
     newer.create({ key: bytes("k") }, [0xf8, 0x3f, 0x07]);
     expect((await newer.next()).created).toBe(true);
-    await expect.poll(() => watchesAt(member), { timeout: 5_000 }).toBe(2);
+    await expect.poll(() => watchesAt(member)).toBe(2);
     await using etcd = new EtcdClient(`127.0.0.1:${port}`);
     await etcd.call(kv.put, { key: bytes("k"), value: bytes("v") });
     for (const client of [known, newer]) expect(await client.events(1)).toHaveLength(1);
@@ -195,7 +191,7 @@ describe.each(await findEtcdBinaries())("watches before etcd $version", (binary)
       return Number(/^etcd_edge_watch_stalled_streams_total(?:\{[^}]*\})? (\S+)/m.exec(text)?.[1] ?? 0);
     };
     for (let i = 0; i < 4; i++) await etcd.call(kv.put, { key: bytes("k"), value });
-    await expect.poll(metric, { timeout: 10_000 }).toBe(1);
+    await expect.poll(metric).toBe(1);
     expect(await fast.events(4)).toHaveLength(4);
     expect(fast.outcome).toBeUndefined();
   });

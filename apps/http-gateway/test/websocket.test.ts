@@ -99,8 +99,8 @@ describe("a watch over WebSocket", () => {
 
   it("lives through pings that are answered", async () => {
     const upstream = new FakeUpstream(openWatch);
-    const client = await open(`${await start({ upstream, pingIntervalMs: 10 })}/v3/watch`);
-    for (let pings = 0; pings < 5; pings++) await once(client.socket, "ping");
+    const client = await open(`${await start({ upstream, pingIntervalMs: 100 })}/v3/watch`);
+    for (let pings = 0; pings < 3; pings++) await once(client.socket, "ping");
     expect(client.socket.readyState).toBe(WebSocket.OPEN);
     client.socket.close();
     await client.closed;

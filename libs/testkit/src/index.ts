@@ -10,6 +10,7 @@ export {
   srvAnswer,
   startFakeResolver,
 } from "./dns/fake-resolver.ts";
+export { countCallsAtEtcd } from "./etcd/calls-at-etcd.ts";
 export { enableAuth } from "./etcd/enable-auth.ts";
 export { type EtcdCluster, type EtcdClusterOptions, startEtcdCluster } from "./etcd/etcd-cluster.ts";
 export type { EtcdMember } from "./etcd/etcd-member.ts";

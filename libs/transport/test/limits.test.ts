@@ -422,7 +422,7 @@ describe("flow control of what the peer sends", () => {
 });
 
 describe("time limits", () => {
-  const fast: Partial<ConnectionLimits> = { handshakeTimeoutMs: 60, headerTimeoutMs: 60 };
+  const fast: Partial<ConnectionLimits> = { handshakeTimeoutMs: 200, headerTimeoutMs: 200 };
 
   it.each([
     { what: "nothing", bytes: Buffer.alloc(0) },
@@ -516,6 +516,17 @@ describe("time limits", () => {
       await peer.count(round, ({ type }) => type === FrameType.ping);
       peer.send(ping("12345678", 1));
     }
+    expect(test.server.counters.keepaliveTimeouts).toBe(0);
+  });
+
+  it("a peer that answered while this process was held up stays", async () => {
+    await using test = await startServer({ keepalive: { timeMs: 30, timeoutMs: 500 } });
+    await using peer = await connectRaw(test.port);
+    await peer.frameOf(FrameType.ping);
+    peer.send(ping("12345678", 1));
+    // The answer is there, and unread, when the time is over.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);
+    await peer.count(2, ({ type }) => type === FrameType.ping);
     expect(test.server.counters.keepaliveTimeouts).toBe(0);
   });
 

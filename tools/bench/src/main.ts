@@ -30,7 +30,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   "watch-soak": benchWatchSoak,
 };
 
-const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--out .cache/bench]
+const usage = `npm run bench -- <suite> [--seconds 3] [--rounds 3] [--etcd 3.5] [--out .cache/bench]
 
 Suites: ${Object.keys(suites).join(", ")}. Writes <suite>.json and <suite>.md, and prints the table.
 `;
@@ -40,6 +40,7 @@ const { values, positionals } = parseArgs({
   options: {
     seconds: { type: "string", default: "3" },
     rounds: { type: "string", default: "3" },
+    etcd: { type: "string" },
     out: { type: "string", default: join(import.meta.dirname, "..", "..", "..", ".cache", "bench") },
     help: { type: "boolean", default: false },
   },
@@ -51,7 +52,11 @@ if (values.help || suite === undefined) {
   stdout.write(usage);
   process.exitCode = values.help ? 0 : 1;
 } else {
-  const report = await suite({ seconds: Number(values.seconds), rounds: Number(values.rounds) });
+  const report = await suite({
+    seconds: Number(values.seconds),
+    rounds: Number(values.rounds),
+    etcd: values.etcd,
+  });
   await writeReport(values.out, report);
   stdout.write(toMarkdown(report));
   if (report.isBroken === true) process.exitCode = 1;

@@ -10,14 +10,16 @@ export interface Refusal {
 
 export interface CallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Default 10 s: a call without an answer is a finding, not a hang of the suite. */
+  /** Default 40 s, more than a busy machine needs: a call without an answer is a finding, not a hang of the suite. */
   readonly deadlineMs?: number;
+  /** The caller gives up: the call ends as CANCELLED. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a call may name: any unary method of {@link toGrpcJsService}. */
 type Method<I extends DescMessage, O extends DescMessage> = GrpcJsMethod<I, O>;
 
-const defaultDeadlineMs = 10_000;
+const defaultDeadlineMs = 40_000;
 
 /**
  * A client that shares no code with ours: grpc-js over one connection, without retries and without limits on sizes.
@@ -46,7 +48,7 @@ export class EtcdClient implements Disposable {
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
@@ -59,6 +61,7 @@ export class EtcdClient implements Disposable {
           else resolve(answer);
         },
       );
+      options.signal?.addEventListener("abort", () => call.cancel(), { once: true });
     });
   }
 

@@ -1,7 +1,7 @@
 import type { ClientDuplexStream, ServiceError, StatusObject } from "@grpc/grpc-js";
 import type { Refusal } from "./etcd-client.ts";
 
-const patienceMs = 10_000;
+const patienceMs = 40_000;
 
 type Waiter<T> = { readonly resolve: (value: T) => void; readonly reject: (error: Error) => void };
 

@@ -168,7 +168,7 @@ describe("verify is able to fail", () => {
 
   it("and finds nothing where nothing is wrong", async () => {
     await using stack = await startProxy();
-    const limits = { operations: 1_000, durationMs: 30_000 };
+    const limits = { operations: 1_000, durationMs: 120_000 };
     const options = roundOptions(stack, 40_000);
     const history = await runRound(options, "none/", limits, random.fork(), cutUpstream(stack));
     const { violations, search } = checkHistory(history);
@@ -187,7 +187,7 @@ describe("verify is able to fail", () => {
 
   it("and finds nothing where replicas share what they watch and frames get lost", async () => {
     await using stack = await startProxy(undefined, { needsFabric: "lossy" });
-    const limits = { operations: 1_000, durationMs: 30_000 };
+    const limits = { operations: 1_000, durationMs: 120_000 };
     const options = { ...roundOptions(stack, 40_000), ...fabricTraffic };
     const history = await runRound(options, "fabric/", limits, random.fork(), loseFrames(stack));
     const { violations } = checkHistory(history);

@@ -154,17 +154,22 @@ const newline = Buffer.from("\n");
 
 function keepAlive(socket: WebSocket, options: { clock: Clock; pingIntervalMs: number }): void {
   let answered = true;
-  let timer: Timer;
+  let timer: Timer | undefined;
   const ping = (): void => {
+    if (socket.readyState !== socket.OPEN) return;
     if (!answered) {
       socket.terminate();
       return;
     }
     answered = false;
     socket.ping();
-    timer = options.clock.setTimer(options.pingIntervalMs, ping);
+    arm();
   };
-  timer = options.clock.setTimer(options.pingIntervalMs, ping);
+  // What came while this process was held up is read before it judges: timers come before sockets in a turn.
+  const arm = (): void => {
+    timer = options.clock.setTimer(options.pingIntervalMs, () => setImmediate(ping));
+  };
+  arm();
   socket.on("pong", () => {
     answered = true;
   });
@@ -172,7 +177,7 @@ function keepAlive(socket: WebSocket, options: { clock: Clock; pingIntervalMs: n
   socket.on("message", () => {
     answered = true;
   });
-  socket.on("close", () => timer.stop());
+  socket.on("close", () => timer?.stop());
 }
 
 interface HandshakeProblem {

@@ -36,9 +36,13 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly EtcdMember[];
   /** `host:port` of every member, as `--endpoints` takes it. */
   readonly endpoints: readonly string[];
+<<<<<<< HEAD
   /** The same of the listeners of `certAuth`; empty without it. */
   readonly secureEndpoints: readonly string[];
   /** Runs etcdctl of the same version. @throws the error of execFile, with stdout and stderr */
+=======
+  /** Runs etcdctl of the same version, patiently. @throws the error of execFile, with stdout and stderr */
+>>>>>>> main
   etcdctl(
     args: readonly string[],
     endpoints?: readonly string[],
@@ -76,13 +80,16 @@ async function tryStart(options: EtcdClusterOptions): Promise<EtcdCluster> {
     endpoints,
     secureEndpoints: plans.flatMap(({ secureAddress }) => secureAddress ?? []),
     etcdctl: (args, through = endpoints) =>
-      execute(binary.etcdctl, [`--endpoints=${through.join(",")}`, ...args], {
+      execute(binary.etcdctl, [`--endpoints=${through.join(",")}`, ...patience, ...args], {
         env: { ...process.env, ETCDCTL_API: "3" },
         maxBuffer: 64 << 20,
       }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** etcdctl's own are 2 and 5 s, less than an election takes on a machine that is busy. What is given in `args` counts. */
+const patience = ["--dial-timeout=20s", "--command-timeout=40s"];
 
 async function planMembers(
   options: EtcdClusterOptions,

@@ -21,7 +21,9 @@ export class Heartbeat {
   add(member: Ticking): void {
     this.#members.add(member);
     if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => this.#tick(), this.#intervalMs);
+    // Timers come before sockets in a turn of the loop. Of a process that was held up (stopped, swapped, starved) what came
+    // meanwhile is read first: it may be the very sign of life that is looked for.
+    this.#timer = setInterval(() => setImmediate(this.#tick), this.#intervalMs);
     this.#timer.unref();
   }
 
@@ -32,8 +34,8 @@ export class Heartbeat {
     this.#timer = undefined;
   }
 
-  #tick(): void {
+  readonly #tick = (): void => {
     const now = performance.now();
     for (const member of this.#members) member.tick(now);
-  }
+  };
 }

@@ -1,8 +1,9 @@
 import { Agent } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, RangeRequestSchema, RangeResponseSchema, toBinary } from "@etcd-edge/proto";
-import { findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import type { DoorProcess } from "../faults/door-process.ts";
 import { FaultFleet } from "../faults/fault-fleet.ts";
 import { type Fault, fleetFaults } from "../faults/fleet-faults.ts";
@@ -53,18 +54,17 @@ interface Outcome {
 }
 
 /** Faults, one after the other, under watchers whose every event is checked, with verify at the same doors all the while. */
-export function benchFabricFaults(_options: BenchOptions): Promise<Report> {
-  return sufferAll("fabric-faults", true);
+export function benchFabricFaults(options: BenchOptions): Promise<Report> {
+  return sufferAll("fabric-faults", options, true);
 }
 
 /** The same with nobody else there, so that etcd's own count of watches, and the fleet's of frames, is that of these watchers. */
-export function benchFabricFaultsAlone(_options: BenchOptions): Promise<Report> {
-  return sufferAll("fabric-faults-alone", false);
+export function benchFabricFaultsAlone(options: BenchOptions): Promise<Report> {
+  return sufferAll("fabric-faults-alone", options, false);
 }
 
-async function sufferAll(suite: string, hasVerify: boolean): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+async function sufferAll(suite: string, options: BenchOptions, hasVerify: boolean): Promise<Report> {
+  const binary = await findChosenEtcd(options.etcd);
   await using cluster = await startEtcdCluster({ binary });
   await using fleet = await FaultFleet.start(cluster, tiers);
   const [etcd = ""] = cluster.endpoints;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, toBinary, WatchRequestSchema, WatchResponseSchema } from "@etcd-edge/proto";
-import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { type EtcdCluster, startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { summarise } from "../stats.ts";
 import type { BenchOptions } from "./bench-options.ts";
@@ -27,9 +28,8 @@ interface Figures {
 }
 
 /** What replicas that share feeds cost, and what they spare etcd. */
-export async function benchFabric({ rounds }: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+export async function benchFabric({ rounds, etcd }: BenchOptions): Promise<Report> {
+  const binary = await findChosenEtcd(etcd);
   await using cluster = await startEtcdCluster({ binary });
   const alone: number[] = [];
   const shared: number[] = [];

@@ -3,9 +3,10 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { create, PutRequestSchema, toBinary } from "@etcd-edge/proto";
-import { type EtcdCluster, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import { type EtcdBinary, type EtcdCluster, startEtcdCluster } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
 import { type Child, startChild } from "../child.ts";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { h2load } from "../load/h2load.ts";
 import { putMany } from "../load/put-many.ts";
 import { countsThat } from "../load/watch-counts.ts";
@@ -39,13 +40,12 @@ const theirs = "etcd's own JSON door";
 const floor = "node:http alone";
 
 /** The JSON door beside etcd's own: calls, watches of one key by a thousand clients, memory. */
-export async function benchHttp({ rounds, seconds }: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+export async function benchHttp({ rounds, seconds, etcd }: BenchOptions): Promise<Report> {
+  const binary = await findChosenEtcd(etcd);
   const rows: Row[] = [];
-  for (const call of calls) rows.push(...(await benchCall(call, { rounds, seconds })));
-  for (const kind of kinds) rows.push(...(await benchWatchers(kind, rounds)));
-  rows.push(...(await benchLargeRanges()), ...(await benchIdle()));
+  for (const call of calls) rows.push(...(await benchCall(binary, call, { rounds, seconds })));
+  for (const kind of kinds) rows.push(...(await benchWatchers(binary, kind, rounds)));
+  rows.push(...(await benchLargeRanges(binary)), ...(await benchIdle(binary)));
   return {
     suite: "http",
     rows,
@@ -64,9 +64,7 @@ interface Doors extends AsyncDisposable {
   readonly gateway: Side & { readonly pid: number };
 }
 
-async function openDoors(): Promise<Doors> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+async function openDoors(binary: EtcdBinary): Promise<Doors> {
   const stack = new AsyncDisposableStack();
   const cluster = stack.use(await startEtcdCluster({ binary }));
   const gateway = await startDoor(ourHttpGateway(), cluster, stack);
@@ -81,8 +79,12 @@ async function openDoors(): Promise<Doors> {
 
 // ---- calls ----
 
-async function benchCall(call: (typeof calls)[number], { rounds, seconds }: BenchOptions): Promise<Row[]> {
-  await using doors = await openDoors();
+async function benchCall(
+  binary: EtcdBinary,
+  call: (typeof calls)[number],
+  { rounds, seconds }: BenchOptions,
+): Promise<Row[]> {
+  await using doors = await openDoors(binary);
   const { etcd, gateway } = doors;
   await using child = await startFloor(gateway.port, call);
   const bare: Side = { name: floor, port: Number(await child.ask()), pid: child.pid };
@@ -146,14 +148,18 @@ interface WatchFigures {
   readonly upstream: number;
 }
 
-async function benchWatchers(kind: (typeof kinds)[number], rounds: number): Promise<Row[]> {
+async function benchWatchers(
+  binary: EtcdBinary,
+  kind: (typeof kinds)[number],
+  rounds: number,
+): Promise<Row[]> {
   const figures = new Map<string, WatchFigures[]>();
   // etcd has no Server-Sent Events.
   const sides = kind === "sse" ? ["gateway" as const] : (["etcd", "gateway"] as const);
   for (let round = 0; round < rounds; round++) {
     for (const which of sides) {
       // An etcd of its own for each: watches of the one before may still be there.
-      await using doors = await openDoors();
+      await using doors = await openDoors(binary);
       const side = doors[which];
       const list = figures.get(side.name) ?? [];
       list.push(await watch(doors, side, kind));
@@ -218,8 +224,8 @@ function channelTo({ endpoints }: EtcdCluster): Channel {
 
 // ---- memory ----
 
-async function benchLargeRanges(): Promise<Row[]> {
-  await using doors = await openDoors();
+async function benchLargeRanges(binary: EtcdBinary): Promise<Row[]> {
+  await using doors = await openDoors(binary);
   const { cluster, gateway } = doors;
   {
     await using channel = channelTo(cluster);
@@ -272,10 +278,10 @@ function readRange(port: number, key: string, end: string | undefined): Promise<
   });
 }
 
-async function benchIdle(): Promise<Row[]> {
+async function benchIdle(binary: EtcdBinary): Promise<Row[]> {
   const rows: Row[] = [];
   for (const kind of ["idle", "sse"]) {
-    await using doors = await openDoors();
+    await using doors = await openDoors(binary);
     const { gateway } = doors;
     await readRange(gateway.port, "bench", undefined);
     const before = await memoryOf(gateway.pid, "VmRSS");

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import {
   type EtcdCluster,
-  findEtcdBinaries,
   findFreePorts,
   moveLeader,
   startEtcdCluster,
   startProgram,
 } from "@etcd-edge/testkit";
 import { Channel, type ClientCall } from "@etcd-edge/transport";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { cpuSeconds } from "../process-cpu.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { summarise } from "../stats.ts";
@@ -29,9 +29,8 @@ const keepAlivePath = "/etcdserverpb.Lease/LeaseKeepAlive";
  * 20,000 leases of 20 s through one proxy, each renewed every 20/3 s as Go's client does it, while the leader is stopped
  * for 5 s. It takes 45 s, whatever `--seconds` says: that is what the leases take.
  */
-export async function benchLeases(_options: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+export async function benchLeases(options: BenchOptions): Promise<Report> {
+  const binary = await findChosenEtcd(options.etcd);
   await using cluster = await startEtcdCluster({ binary, members: 3 });
   const [port = 0] = await findFreePorts(1);
   await using proxy = startProgram(process.execPath, [

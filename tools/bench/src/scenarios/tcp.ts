@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findEtcdBinaries, findFreePorts, findProgram, startProgram } from "@etcd-edge/testkit";
+import { findFreePorts, findProgram, startProgram } from "@etcd-edge/testkit";
 import { startChild } from "../child.ts";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { pingPong, receiveBulk } from "../load/byte-load.ts";
 import { cpuSeconds } from "../process-cpu.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
@@ -41,7 +42,7 @@ interface Figures {
 export async function benchTcp(options: BenchOptions): Promise<Report> {
   await using stack = new AsyncDisposableStack();
   const source = stack.use(startChild("servers/byte-source.ts"));
-  const sides = await startSides(Number(await source.ask()), stack);
+  const sides = await startSides(Number(await source.ask()), stack, options);
   const figures = new Map(
     sides.map(({ name }): [string, Figures] => [
       name,
@@ -66,9 +67,12 @@ export async function benchTcp(options: BenchOptions): Promise<Report> {
   };
 }
 
-async function startSides(endpoint: number, stack: AsyncDisposableStack): Promise<Side[]> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+async function startSides(
+  endpoint: number,
+  stack: AsyncDisposableStack,
+  options: BenchOptions,
+): Promise<Side[]> {
+  const binary = await findChosenEtcd(options.etcd);
   const [theirs = 0, ours = 0, haproxyPort = 0] = await findFreePorts(3);
   const flags = (port: number): string[] => [
     `--endpoints=127.0.0.1:${endpoint}`,

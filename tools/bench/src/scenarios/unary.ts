@@ -1,13 +1,8 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import {
-  type EtcdCluster,
-  findEtcdBinaries,
-  findFreePorts,
-  startEtcdCluster,
-  startProgram,
-} from "@etcd-edge/testkit";
+import { type EtcdCluster, findFreePorts, startEtcdCluster, startProgram } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { h2load } from "../load/h2load.ts";
 import { cpuSeconds } from "../process-cpu.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
@@ -38,8 +33,7 @@ interface Figures {
 
 /** What a call through each front door costs, beside a direct one. Unshared: every request is its own upstream call. */
 export async function benchUnary(options: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+  const binary = await findChosenEtcd(options.etcd);
   await using cluster = await startEtcdCluster({ binary });
   await using stack = new AsyncDisposableStack();
   const sides = await startSides(cluster, stack);

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { findEtcdBinaries, findFreePorts, startEtcdCluster, startProgram } from "@etcd-edge/testkit";
+import { findFreePorts, startEtcdCluster, startProgram } from "@etcd-edge/testkit";
 import { Channel } from "@etcd-edge/transport";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { CheckedStream } from "../soak/checked-stream.ts";
 import type { Findings, WatchWish } from "../soak/checked-watch.ts";
@@ -22,9 +23,8 @@ const patienceMs = 60_000;
  * Watches through grpc-proxy for `seconds`, with streams that come, go and stop reading, members that are killed and come
  * back, and compactions. Every event that comes is compared with etcd's own history.
  */
-export async function benchWatchSoak({ seconds }: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+export async function benchWatchSoak({ seconds, etcd }: BenchOptions): Promise<Report> {
+  const binary = await findChosenEtcd(etcd);
   await using cluster = await startEtcdCluster({ binary, members: 3 });
   const [port = 0, adminPort = 0] = await findFreePorts(2);
   await using proxy = startProgram(process.execPath, [

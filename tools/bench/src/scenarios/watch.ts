@@ -1,14 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  type EtcdCluster,
-  findEtcdBinaries,
-  findFreePorts,
-  startEtcdCluster,
-  startProgram,
-} from "@etcd-edge/testkit";
+import { type EtcdCluster, findFreePorts, startEtcdCluster, startProgram } from "@etcd-edge/testkit";
 import { startChild } from "../child.ts";
+import { findChosenEtcd } from "../chosen-etcd.ts";
 import { putMany } from "../load/put-many.ts";
 import { countsThat, type WatchCounts } from "../load/watch-counts.ts";
 import { cpuSeconds } from "../process-cpu.ts";
@@ -43,9 +38,8 @@ interface Figures {
 }
 
 /** Events of one key to very many watches: what etcd's proxy and ours make of it. */
-export async function benchWatch({ rounds }: BenchOptions): Promise<Report> {
-  const binary = (await findEtcdBinaries()).at(-1);
-  if (binary === undefined) throw new Error("no etcd found: see the README of the project");
+export async function benchWatch({ rounds, etcd }: BenchOptions): Promise<Report> {
+  const binary = await findChosenEtcd(etcd);
   await using cluster = await startEtcdCluster({ binary });
   const rows: Row[] = [];
   for (const load of loads) {

@@ -166,9 +166,7 @@ export function describeKeyValues(behave: Behave): void {
     await put(context, "a", "1");
     const read = { key: context.key("a"), serializable: true };
     // A member that lags may not have it yet.
-    await expect
-      .poll(async () => (await context.etcd.ask(kv.range, read)).kvs[0]?.value, { timeout: 5_000 })
-      .toEqual(bytes("1"));
+    await expect.poll(async () => (await context.etcd.ask(kv.range, read)).kvs[0]?.value).toEqual(bytes("1"));
   });
 
   behave("ranges are deleted as they are read: points, prefixes, to the end, and none", async (context) => {

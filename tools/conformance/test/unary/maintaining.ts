@@ -101,8 +101,12 @@ export function describeMaintaining(behave: Behave): void {
     for (const member of answer.members) expect(member.ID).not.toBe(0n);
   });
 
-  behave("one who is no member is neither removed, changed nor promoted", async ({ etcd }) => {
+  behave("one who is no member is neither removed, changed nor promoted", async (context) => {
+    const { etcd } = context;
     await expectError(etcd.refusal(cluster.memberRemove, { ID: nobody }), etcdErrors.memberNotFound);
+    // A change of members that raft meets before it is done with the last one is dropped without an answer (seen on 3.5.30:
+    // 4 of 7,000). A read of a quorum comes after that.
+    await etcd.ask(kv.range, { key: context.key("a") });
     const peerURLs = ["http://127.0.0.1:1"];
     await expectError(
       etcd.refusal(cluster.memberUpdate, { ID: nobody, peerURLs }),

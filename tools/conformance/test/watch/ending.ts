@@ -140,9 +140,7 @@ export function describeEnding(behave: Behave): void {
           expect(await session.next()).toMatchObject({ watchId, canceled: true });
         }
       }
-      await expect
-        .poll(() => watchersOfEtcd(context.open.cluster.members), { timeout: 10_000, interval: 100 })
-        .toBeLessThanOrEqual(before + 1);
+      await expect.poll(() => watchersOfEtcd(context.open.cluster.members)).toBeLessThanOrEqual(before + 1);
     },
   );
 }
