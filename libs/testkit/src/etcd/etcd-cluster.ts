@@ -36,13 +36,9 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly EtcdMember[];
   /** `host:port` of every member, as `--endpoints` takes it. */
   readonly endpoints: readonly string[];
-<<<<<<< HEAD
   /** The same of the listeners of `certAuth`; empty without it. */
   readonly secureEndpoints: readonly string[];
-  /** Runs etcdctl of the same version. @throws the error of execFile, with stdout and stderr */
-=======
   /** Runs etcdctl of the same version, patiently. @throws the error of execFile, with stdout and stderr */
->>>>>>> main
   etcdctl(
     args: readonly string[],
     endpoints?: readonly string[],
