@@ -46,7 +46,7 @@ it("rule 8: a certificate's identity shows no token, and is somebody all the sam
   const { world, identity } = createWorld();
   await identity.tried;
   expect(identity.isReady).toBe(true);
-  expect(world.asked).toEqual([{ path: auth.userGet.path, metadata: [] }]);
+  expect(world.asked[0]).toEqual({ path: auth.userGet.path, metadata: [] });
   // Whoever shares under it is told apart from who shows nothing.
   expect(identity.credential()).toBeDefined();
   expect(tokenToShow(identity.credential())).toBeUndefined();
@@ -94,4 +94,11 @@ it.each([
   await identity.tried;
   Object.assign(world, { says: "refused", code });
   await expect(identity.authRevision()).rejects.toThrow(told);
+});
+
+it("rule 18: users and roles are looked at from the moment on in which it can act", async () => {
+  const { world, identity } = createWorld();
+  await identity.tried;
+  expect(world.asked.map(({ path }) => path)).toEqual([auth.userGet.path, auth.authStatus.path]);
+  expect(world.asked.every(({ metadata }) => metadata.length === 0)).toBe(true);
 });

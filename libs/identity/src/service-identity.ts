@@ -146,7 +146,8 @@ export class ServiceIdentity implements Disposable {
       this.#lastRefusal = undefined;
       this.#onAuthChanged();
       this.#renewal = credential === undefined ? undefined : this.#renewLater(credential);
-      this.#pollSoon();
+      // At once: a change before the first answer is one that nobody sees.
+      void this.#askRevision();
     } catch (error) {
       if (this.#isOver) return;
       this.#tellRefusal(error);

@@ -8,6 +8,7 @@ import { benchFabricFaults, benchFabricFaultsAlone } from "./scenarios/fabric-fa
 import { benchHttp } from "./scenarios/http.ts";
 import { benchLeases } from "./scenarios/leases.ts";
 import { benchReads } from "./scenarios/reads.ts";
+import { benchRevocation } from "./scenarios/revocation.ts";
 import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
@@ -25,6 +26,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   "fabric-faults-alone": benchFabricFaultsAlone,
   leases: benchLeases,
   reads: benchReads,
+  revocation: benchRevocation,
   soak: benchSoak,
   watch: benchWatch,
   "watch-soak": benchWatchSoak,
