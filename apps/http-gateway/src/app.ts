@@ -63,6 +63,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createNotedTokens } from "./upstream/noted-tokens.ts";
 import { createSharedReads } from "./upstream/shared-reads.ts";
 import { createTurnEnd, landAtTurnEnd } from "./upstream/turn-end.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
@@ -141,7 +142,8 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
   const balancer = undo.use(createBalancer(clientTls));
-  const direct = createBalancedUpstream(balancer);
+  const names = new TokenNames();
+  const direct = createNotedTokens(createBalancedUpstream(balancer), names);
   const turnEnd = createTurnEnd(writeDue);
   const createReads = (over: ChannelBalancer, counts?: ReadCounts) =>
     new ReadHub({
@@ -209,7 +211,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       balancer,
       findTransform: findNoTransform,
       clock: systemClock,
-      names: new TokenNames(),
+      names,
       ...(service && { service }),
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),
