@@ -60,6 +60,8 @@ export class Administrator implements AsyncDisposable {
 
   async disableAuth(): Promise<void> {
     await this.#call(auth.authDisable, {});
+    // Forgotten with it, and an etcd 3.4 without auth refuses what it does not know.
+    this.#token = undefined;
   }
 
   /** Writes into what is watched. */
