@@ -97,7 +97,7 @@ describe("options of the gateway", () => {
   });
 
   it("--idle-timeout closes a connection on which nothing moves", async () => {
-    await using gateway = await startGateway([endpoints, "--idle-timeout=200ms"]);
+    await using gateway = await startGateway([endpoints, "--idle-timeout=1s"]);
     const client = connect({ port: gateway.port, host: "127.0.0.1", allowHalfOpen: true });
     client.write("x");
     expect(await readToEnd(client.on("end", () => client.end()))).toBe("x");

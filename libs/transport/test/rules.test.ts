@@ -352,10 +352,10 @@ describe("rule 42: without a connection a call is held as long as it may be", ()
     const started = performance.now();
     expect(await unary(0)).toMatchObject({ code: 14, progress: "notSent" });
     const atOnce = performance.now() - started;
-    expect(await unary(300)).toMatchObject({ code: 14, progress: "notSent" });
+    expect(await unary(2_000)).toMatchObject({ code: 14, progress: "notSent" });
     const held = performance.now() - started - atOnce;
-    expect(atOnce).toBeLessThan(200);
-    expect(held).toBeGreaterThanOrEqual(300);
+    expect(atOnce).toBeLessThan(1_500);
+    expect(held).toBeGreaterThanOrEqual(2_000);
   });
 
   it("is sent when a server comes in time", async () => {
@@ -434,7 +434,7 @@ describe("rule 43: deadlines", () => {
   it("a call that ran out of time is reset upstream", async () => {
     await using server = await RawServer.listen();
     await using channel = channelTo(server.port);
-    const answer = channel.unaryCall("/a/b", [], Buffer.from("x"), { deadlineAt: performance.now() + 200 });
+    const answer = channel.unaryCall("/a/b", [], Buffer.from("x"), { deadlineAt: performance.now() + 1_000 });
     const peer = await server.next();
     await expect(answer).rejects.toMatchObject({ code: 4, progress: "sent" });
     expect((await peer.frameOf(FrameType.rstStream, 1)).payload.readUInt32BE(0)).toBe(ErrorCode.cancel);

@@ -31,7 +31,7 @@ describe("npm start", () => {
   it("starts etcd and every tier, prints commands that work, and leaves nothing behind on Ctrl-C", async () => {
     const { flags, first } = await portFlags();
     await using demo = startProgram(process.execPath, [main, ...flags]);
-    await demo.waitForLine("Ctrl-C stops everything.", { timeoutMs: 60_000 });
+    await demo.waitForLine("Ctrl-C stops everything.", { timeoutMs: 150_000 });
     const commands = demo
       .output()
       .split("\n")

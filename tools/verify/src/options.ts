@@ -25,7 +25,7 @@ export const verifyOptions = {
   httpEndpoints: stringsOption({
     flag: "http-endpoints",
     default: [],
-    doc: "with --endpoints: http-gateways before the same etcd; of three clients two watch there, and one in three reads and writes",
+    doc: "with --endpoints: http-gateways before the same etcd; of four clients three watch there, and one in three reads and writes",
     since: "edge",
   }),
   reference: stringsOption({

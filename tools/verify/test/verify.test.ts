@@ -69,6 +69,7 @@ describe("a short run with faults", () => {
     expect(round?.operations.answered).toBeGreaterThan(50);
     expect(round?.watches.lines).toBeGreaterThan(0);
     expect(round?.watches.eventStreams).toBeGreaterThan(0);
+    expect(round?.watches.sockets).toBeGreaterThan(0);
   });
 });
 

@@ -3,9 +3,9 @@ import type { KeyRange } from "../range/key-range.ts";
 import type { Feed } from "./feed.ts";
 
 /** How often feeds are compared with the quorum (T of rule 16). */
-const checkMs = 1_000;
+export const checkMs = 1_000;
 /** How far behind a quorum's answer a feed may be in time (T_lag of rule 16). */
-const lagMs = 2_000;
+export const lagMs = 2_000;
 /** Quorums answer with every create: so often one is remembered. */
 const noteMs = 250;
 const maxQuorums = 240;

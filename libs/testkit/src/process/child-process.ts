@@ -53,7 +53,7 @@ export function startProgram(
   });
   const output = (): string => lines.join("\n");
 
-  const waitForLine: RunningProgram["waitForLine"] = async (text, { timeoutMs = 30_000 } = {}) => {
+  const waitForLine: RunningProgram["waitForLine"] = async (text, { timeoutMs = 90_000 } = {}) => {
     const said = lines.find((line) => line.includes(text));
     if (said !== undefined) return said;
     const { promise, resolve, reject } = Promise.withResolvers<string>();

@@ -55,6 +55,11 @@ const mixes: readonly Mix[] = [
   { name: "one key, 100 in flight", plan: oneKey, goals: oneKeyGoals },
   { name: "one key, 100 in flight of h2load", plan: { ...oneKey, isH2load: true }, goals: oneKeyGoals },
   {
+    name: "one key, one read after the other of h2load",
+    plan: { ...oneKey, connections: 1, streams: 1, isH2load: true },
+    goals: {},
+  },
+  {
     name: `${KEYS.toLocaleString("en-US")} keys, 256 in flight`,
     plan: { connections: 16, streams: 16, digits, body: range },
     goals: { direct: { 1: 1.3, 3: 1.3 }, proxy: 4 },

@@ -26,6 +26,7 @@ import {
   toBinary,
   toJson,
 } from "@etcd-edge/proto";
+import WebSocket from "ws";
 import type { CallClient } from "./call-client.ts";
 import { auth, type EtcdClientOptions } from "./etcd-client.ts";
 
@@ -84,8 +85,11 @@ export class HttpClient implements CallClient, Disposable {
   constructor(options: EtcdClientOptions, first = 0) {
     this.#options = options;
     this.#at = first % options.endpoints.length;
+    const { ca } = options;
     this.#agent =
-      options.ca === undefined ? new PlainAgent({ keepAlive: true }) : new SecureAgent({ keepAlive: true });
+      ca === undefined
+        ? new PlainAgent({ keepAlive: true })
+        : new SecureAgent({ keepAlive: true, ca, servername: "localhost" });
   }
 
   get limitedUser(): string | undefined {
@@ -120,13 +124,25 @@ export class HttpClient implements CallClient, Disposable {
 
   /** Begins a request that its caller writes and ends. */
   begin({ method, path, headers = {} }: HttpRequest): ClientRequest {
-    const [host = "", port = ""] = (this.#options.endpoints[this.#at] ?? "").split(":");
-    const token = this.#token === undefined ? {} : { authorization: this.#token };
-    const common = { host, port, method, path, headers: { ...headers, ...token }, agent: this.#agent };
-    const { ca } = this.#options;
-    return ca === undefined
-      ? plainRequest(common)
-      : secureRequest({ ...common, ca, servername: "localhost" });
+    const [host = "", port = ""] = this.#endpoint.split(":");
+    const all = { ...headers, ...this.#credential };
+    const common = { host, port, method, path, headers: all, agent: this.#agent };
+    return this.#options.ca === undefined ? plainRequest(common) : secureRequest(common);
+  }
+
+  /** Begins a WebSocket, which its caller ends. */
+  beginSocket(path: string): WebSocket {
+    const scheme = this.#options.ca === undefined ? "ws" : "wss";
+    const options = { headers: this.#credential, agent: this.#agent };
+    return new WebSocket(`${scheme}://${this.#endpoint}${path}`, options);
+  }
+
+  get #endpoint(): string {
+    return this.#options.endpoints[this.#at] ?? "";
+  }
+
+  get #credential(): Record<string, string> {
+    return this.#token === undefined ? {} : { authorization: this.#token };
   }
 
   forgetToken(): void {

@@ -14,7 +14,7 @@ const permissionDenied = 7;
 /** Watches as lines of JSON: `POST /v3/watch`, whose body stays open, so that more can be asked for. */
 export function linesOver(client: HttpClient): WatchOpener {
   return {
-    ...common(client),
+    ...openerOf(client),
     via: "lines",
     openWatch: async (listener) => {
       await client.authenticate();
@@ -24,15 +24,8 @@ export function linesOver(client: HttpClient): WatchOpener {
         headers: { "content-type": "application/json" },
       });
       sent.flushHeaders();
-      const wire = new HttpWire(sent, listener, (line) => {
-        if (line === "") return;
-        const { result, error } = JSON.parse(line) as { result?: JsonObject; error?: JsonObject };
-        if (error !== undefined) throw toCallError(200, JSON.stringify(error));
-        if (result !== undefined) listener.onMessage(toResponse(result));
-      });
-      return wire.sending((request) =>
-        sent.write(`${JSON.stringify(toJson(WatchRequestSchema, create(WatchRequestSchema, request)))}\n`),
-      );
+      const wire = new HttpWire(sent, listener, (line) => takeLine(line, listener));
+      return wire.sending((request) => sent.write(`${toLine(request)}\n`));
     },
   };
 }
@@ -43,7 +36,7 @@ export function linesOver(client: HttpClient): WatchOpener {
  */
 export function eventsOver(client: HttpClient): WatchOpener {
   return {
-    ...common(client),
+    ...openerOf(client),
     via: "events",
     openWatch: async (listener) => {
       await client.authenticate();
@@ -67,12 +60,28 @@ export function eventsOver(client: HttpClient): WatchOpener {
   };
 }
 
-function common(client: HttpClient): Pick<WatchOpener, "limitedUser" | "forgetToken" | "noteFailure"> {
+/** What every kind of watch over HTTP has of its client. */
+export function openerOf(
+  client: HttpClient,
+): Pick<WatchOpener, "limitedUser" | "forgetToken" | "noteFailure"> {
   return {
     limitedUser: client.limitedUser,
     forgetToken: () => client.forgetToken(),
     noteFailure: (error) => client.noteFailure(error),
   };
+}
+
+/** A request in the JSON of protobuf. */
+export function toLine(request: WatchMessageInit): string {
+  return JSON.stringify(toJson(WatchRequestSchema, create(WatchRequestSchema, request)));
+}
+
+/** Tells what a line of a stream says. @throws HttpCallError which ended it, in the line's own words */
+export function takeLine(line: string, listener: Pick<WireListener, "onMessage">): void {
+  if (line === "") return;
+  const { result, error } = JSON.parse(line) as { result?: JsonObject; error?: JsonObject };
+  if (error !== undefined) throw toCallError(200, JSON.stringify(error));
+  if (result !== undefined) listener.onMessage(toResponse(result));
 }
 
 /** The answer of a request that does not end, line by line. */

@@ -9,11 +9,13 @@ import { HttpClient } from "./http-client.ts";
 import { eventsOver, linesOver } from "./http-watch.ts";
 import type { OpenWatch } from "./recorder.ts";
 import { httpTargetOf, type RoundContext, type RoundOptions, targetOf } from "./round-context.ts";
+import { socketsOver } from "./socket-watch.ts";
 import { WatchStream } from "./watch-stream.ts";
 import type { WatchOpener } from "./watch-wire.ts";
 
 const createTimeoutMs = 8_000;
 const retryMs = 60;
+const overHttp = [linesOver, eventsOver, socketsOver] as const;
 
 let streams = 0;
 
@@ -100,13 +102,13 @@ function wishToResume(open: OpenWatch, client: number, stream: number): Wish | u
   return { request: { ...open.request, startRevision }, resumes: open.id };
 }
 
-/** Where there is a door for HTTP every third client has lines of JSON there, and every third events. */
+/** Where there is a door for HTTP clients take turns: lines of JSON there, events, a WebSocket, and calls at the other door. */
 function openerFor(options: RoundOptions, client: number, undo: DisposableStack): WatchOpener {
   const http = httpTargetOf(options, client);
-  if (http === undefined || client % 3 === 2)
+  const open = http === undefined ? undefined : overHttp[client % (overHttp.length + 1)];
+  if (http === undefined || open === undefined)
     return callsOver(undo.use(new EtcdClient(targetOf(options, client), client)));
-  const door = undo.use(new HttpClient(http, client));
-  return client % 3 === 0 ? linesOver(door) : eventsOver(door);
+  return open(undo.use(new HttpClient(http, client)));
 }
 
 function newWishes(context: RoundContext, { via }: WatchOpener, random: Random): readonly Wish[] {

@@ -1,7 +1,7 @@
 import type { ChangeEvent, KeySpan } from "./stored.ts";
 
-/** Calls of the Watch service, lines of JSON, Server-Sent Events. */
-export type WatchVia = "grpc" | "lines" | "events";
+/** Calls of the Watch service, lines of JSON, Server-Sent Events, WebSockets. */
+export type WatchVia = "grpc" | "lines" | "events" | "sockets";
 
 /** What a client asked of a watch. */
 export interface WatchRequest {

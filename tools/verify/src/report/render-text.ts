@@ -21,7 +21,7 @@ export function renderText(report: RunReport): string {
     `${report.what}, seed ${report.seed}: ${rounds.length} rounds, ${seconds.toFixed(0)} s`,
     `  operations  ${sum((r) => r.operations.answered)} answered, ${sum((r) => r.operations.unknown)} without an answer, ${sum((r) => r.operations.refused)} refused`,
     `  store       ${sum((r) => r.revisions)} revisions, ${sum((r) => r.unseen)} compacted before they could be seen, ${sum((r) => r.leases)} leases`,
-    `  watches     ${sum((r) => r.watches.made)} made, ${sum((r) => r.watches.resumed)} of them resumed, ${sum((r) => r.watches.compacted)} compacted, ${sum((r) => r.watches.lines)} as lines of JSON, ${sum((r) => r.watches.eventStreams)} as events; ${sum((r) => r.events)} events, ${sum((r) => r.progress)} progress answers`,
+    `  watches     ${sum((r) => r.watches.made)} made, ${sum((r) => r.watches.resumed)} of them resumed, ${sum((r) => r.watches.compacted)} compacted, ${sum((r) => r.watches.lines)} as lines of JSON, ${sum((r) => r.watches.eventStreams)} as events, ${sum((r) => r.watches.sockets)} over WebSockets; ${sum((r) => r.events)} events, ${sum((r) => r.progress)} progress answers`,
     `  order       ${sum((r) => r.search.calls)} calls in ${sum((r) => r.search.components)} sets of keys${gaveUp.length === 0 ? "" : `; the search gave up on ${gaveUp.length}: ${gaveUp.slice(0, 3).join(" | ")}`}`,
     `  faults      ${faults.join(", ") || "none"}`,
     ...report.swaps.map((swap) => `  swap        ${describeSwap(swap)}`),

@@ -13,9 +13,10 @@ export interface RoundReport {
   readonly watches: {
     readonly made: number;
     readonly resumed: number;
-    /** As lines of JSON, and as Server-Sent Events. */
+    /** As lines of JSON, as Server-Sent Events, over WebSockets. */
     readonly lines: number;
     readonly eventStreams: number;
+    readonly sockets: number;
     readonly compacted: number;
     readonly open: number;
   };
@@ -68,6 +69,7 @@ export function summariseRound(history: History, findings: Findings): RoundRepor
       resumed: watches.filter(({ resumes }) => resumes !== undefined).length,
       lines: watches.filter(({ via }) => via === "lines").length,
       eventStreams: watches.filter(({ via }) => via === "events").length,
+      sockets: watches.filter(({ via }) => via === "sockets").length,
       compacted: compacted.length,
       open: watches.filter(({ isOpenAtEnd }) => isOpenAtEnd).length,
     },
