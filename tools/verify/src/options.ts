@@ -85,7 +85,7 @@ export const verifyOptions = {
   httpReplicas: intOption({
     flag: "http-replicas",
     default: 0,
-    doc: "how many replicas of http-gateway --start starts beside the door, before the same etcd: of three clients two watch there, as JSON lines and as Server-Sent Events, and one in three reads and writes",
+    doc: "how many replicas of http-gateway --start starts beside the door, before the same etcd: of four clients three watch there, as JSON lines, as Server-Sent Events and over a WebSocket, and one in three reads and writes",
     since: "edge",
     check: (value) => (value >= 0 ? undefined : `--http-replicas must not be negative: ${value}`),
   }),
