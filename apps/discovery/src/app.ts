@@ -4,11 +4,11 @@ import {
   createAutoProbe,
   createEtcdProbe,
   createHttpProbe,
+  createTcpProbe,
   EndpointPool,
   endpointUrl,
   type Probe,
   parseEndpoints,
-  probeTcp,
   type TlsMaterial,
 } from "@etcd-edge/endpoints";
 import {
@@ -229,7 +229,7 @@ function createProbe(check: HealthCheck, tls: TlsMaterial): Probe {
     case "auto":
       return createAutoProbe(tls);
     case "tcp":
-      return probeTcp;
+      return createTcpProbe();
     default:
       return check satisfies never;
   }

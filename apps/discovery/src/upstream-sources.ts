@@ -1,9 +1,9 @@
 import {
+  createConfiguredClient,
   createMemberLister,
   createMemberSource,
   createSrvSource,
   createStaticSource,
-  DnsClient,
   type Endpoint,
   EndpointSetHolder,
   type EndpointSource,
@@ -84,7 +84,7 @@ function createSeeds(config: DiscoveryConfig, tls: TlsMaterial, logger: Logger):
     return createStaticSource(given);
   }
   const source = createSrvSource({
-    client: new DnsClient(config.dnsServers.length > 0 ? { resolvers: config.dnsServers } : {}),
+    client: createConfiguredClient(config.dnsServers),
     domain,
     serviceName: config.discoverySrvName,
     validate: config.insecureDiscovery

@@ -3,14 +3,13 @@ import { hostname } from "node:os";
 import { Epochs, LeaseBook } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
-  createConfiguredSource,
   type Endpoint,
   endpointAddress,
   followMembers,
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
-import { joinRollCall } from "@etcd-edge/fabric";
+import { joinRollCall, openNamedBus, openUpstreamSource, readFabricKey } from "@etcd-edge/fabric";
 import {
   CertificateUsers,
   isJwtMethod,
@@ -110,15 +109,21 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const given = parseEndpoints(config.endpoints);
   if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
 
-  // With SRV the list is a fallback only if somebody wrote it: whatever runs at the default address is nobody's choice.
-  const isListUsed = config.discoverySrv === "" || config.endpoints !== options.endpoints.default;
-  const own = loadOwnIdentity(config, isListUsed ? given.endpoints : [], logger);
+  const own = loadOwnIdentity(config, given.endpoints, logger);
   const ownTls = own?.tls ?? clientTls;
   await using undo = new AsyncDisposableStack();
+  const metrics = createMetrics("grpc-proxy");
+  const opened = openNamedBus(config, {
+    ...{ tier: "grpc-proxy", alone: "watching at etcd directly" },
+    ...{ logger, metrics },
+  });
+  if (opened !== undefined) undo.use(opened.bus);
   const seeds = undo.use(
-    await createConfiguredSource({
-      ...config,
-      endpoints: isListUsed ? given.endpoints : [],
+    await openUpstreamSource(config, {
+      listed: given.endpoints,
+      isListGiven: config.endpoints !== options.endpoints.default,
+      opened,
+      self: { tier: "grpc-proxy", isAdvertised: config.advertiseClientUrl !== "" },
       ca: clientTls?.current().ca,
       logger,
     }),
@@ -132,11 +137,12 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const createBalancer = (tls: ClientTls | undefined): ChannelBalancer =>
     new ChannelBalancer({
       source,
-      createChannel: (endpoint, _use, onState) =>
+      outlierFailures: config.outlierFailures,
+      createChannel: (endpoint, _use, tells) =>
         new Channel({
           ...toChannelTarget(endpoint, tls),
           ...toChannelOptions(config, counters.etcd),
-          onState,
+          ...tells,
           onSinkError: (error) => logger.error("relay failed", { error }),
         }),
       onTransition: ({ endpoint, from, to }) =>
@@ -190,9 +196,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     () => balancer.upstreams().every((one) => survivesAlarmNone(balancer.memberOf(one)?.version ?? "")),
   );
   const floors = config.experimentalSerializableOrdering ? new RevisionFloors() : undefined;
-  const metrics = createMetrics("grpc-proxy");
   const epochs = new Epochs(() => crypto.randomUUID());
-  const fabric = await joinFabric(config, {
+  const fabric = await joinFabric(opened, config, {
     ...{ tier: "grpc-proxy", namespace: config.namespace },
     ...{ balancer, logger, metrics, epochs },
   });
@@ -358,8 +363,8 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const presence = joinRollCall({
     tier: "grpc-proxy",
     url: advertiseClientUrl,
-    discoveryUrls: [],
-    key: fabric?.key,
+    discoveryUrls: config.discoveryUrl,
+    key: opened?.key ?? readFabricKey(config),
     bus: fabric?.messenger,
     notReady: () => readiness.problem(),
     stats: () => Object.fromEntries(watches.stats()),

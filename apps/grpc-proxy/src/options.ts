@@ -1,4 +1,11 @@
-import { autoSyncOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
+import {
+  autoSyncOption,
+  discoveryUrlOption,
+  dnsServersOption,
+  outlierOptions,
+  srvOptions,
+} from "@etcd-edge/endpoints";
+import { discoveryOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -36,6 +43,9 @@ export const options = {
   ...autoSyncOption,
   ...srvOptions,
   ...dnsServersOption,
+  ...discoveryUrlOption,
+  ...discoveryOptions,
+  ...outlierOptions,
   dialKeepaliveTime: durationOption({
     flag: "dial-keepalive-time",
     default: 0,

@@ -1,18 +1,19 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { fromBinary, RangeRequestSchema } from "@etcd-edge/proto";
 import { Server, type ServerCall, type ServerSink } from "@etcd-edge/transport";
 
 /** An upstream that does what a test says, on a free port of 127.0.0.1. Disposing closes it with its connections. */
 export interface FakeEtcd extends AsyncDisposable {
   readonly address: string;
-  /** Every call it saw, status probes left out. */
+  /** Every call it saw, looks at its health left out. */
   readonly calls: ServerCall[];
   /** Resolves once the second status probe has come: the answer to the first has been read then. */
   readonly probed: Promise<void>;
 }
 
 /**
- * Starts one. `onCall` returns the sink of a call; status probes are answered as a healthy member would, that leads itself
- * and is of this version.
+ * Starts one. `onCall` returns the sink of a call; looks at its health are answered as a healthy member would, that leads
+ * itself and is of this version. A Range is a call once its request is there: before, it may be such a look.
  */
 export async function startFakeEtcd(
   onCall: (call: ServerCall) => Partial<ServerSink>,
@@ -41,8 +42,11 @@ export async function startFakeEtcd(
         if (probes > 1) probed.resolve();
         return answerWith(healthy);
       }
-      calls.push(call);
-      return { ...ignore, ...onCall(call) };
+      const begin = (): ServerSink => {
+        calls.push(call);
+        return { ...ignore, ...onCall(call) };
+      };
+      return call.path === "/etcdserverpb.KV/Range" ? unlessProbe(begin) : begin();
     },
   });
   const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
@@ -51,6 +55,22 @@ export async function startFakeEtcd(
     calls,
     probed: probed.promise,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** Answers the read of a health probe; any other goes to the sink that `begin` makes. */
+function unlessProbe(begin: () => ServerSink): ServerSink {
+  let sink: ServerSink | undefined;
+  return {
+    onMessage: (payload, call) => {
+      const { key, serializable, countOnly } = fromBinary(RangeRequestSchema, payload);
+      const isProbe = key.length === 1 && key[0] === 0 && serializable && countOnly;
+      sink = isProbe ? answerWith(new Uint8Array(0)) : begin();
+      sink.onMessage(payload, call);
+    },
+    onHalfClose: (call) => sink?.onHalfClose(call),
+    onCancel: (reason, call) => sink?.onCancel(reason, call),
+    onDrain: (call) => sink?.onDrain?.(call),
   };
 }
 

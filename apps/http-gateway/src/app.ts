@@ -2,16 +2,22 @@ import { setMaxListeners } from "node:events";
 import { Epochs, type ReadCounts, ReadHub, ReadsUnderUser } from "@etcd-edge/coalesce";
 import {
   ChannelBalancer,
-  createConfiguredSource,
   type Endpoint,
   endpointAddress,
+  endpointUrl,
   followMembers,
   isTlsEndpoint,
   isUnixEndpoint,
   parseEndpoints,
   toChannelTarget,
 } from "@etcd-edge/endpoints";
-import { joinRollCall, readFabricKey } from "@etcd-edge/fabric";
+import {
+  isDiscovered,
+  joinRollCall,
+  openNamedBus,
+  openUpstreamSource,
+  readFabricKey,
+} from "@etcd-edge/fabric";
 import { isStaleTokenText, loadOwnIdentity, ServiceIdentity, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
@@ -92,15 +98,12 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
 
   const given = parseEndpoints(config.endpoints);
   if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
-  // Where endpoints are discovered the list is a fallback only if somebody wrote it: the default is nobody's choice.
-  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0;
-  const isListUsed = !isDiscovered || config.endpoints !== options.endpoints.default;
-  if (!isDiscovered && given.endpoints.length === 0) throw new ConfigError("no endpoints found");
+  if (!isDiscovered(config) && given.endpoints.length === 0) throw new ConfigError("no endpoints found");
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
   const findClient = createFindClient(config.trustedProxies);
   const clientTls = loadClientTls(config, logger);
-  const own = loadOwnIdentity(config, isListUsed ? given.endpoints : [], logger);
+  const own = loadOwnIdentity(config, given.endpoints, logger);
   const ownTls = own?.tls ?? clientTls;
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
   if (serverTls === undefined && config.clientCrlFile !== "")
@@ -111,11 +114,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const readiness = createReadiness();
   const counters = createCounters();
   exposeTransportCounters(metrics, counters);
+  const opened = openNamedBus(config, {
+    ...{ tier: "http-gateway", alone: "watching at etcd directly" },
+    ...{ logger, metrics },
+  });
+  if (opened !== undefined) undo.use(opened.bus);
   const seeds = undo.use(
-    await createConfiguredSource({
-      ...config,
-      endpoints: isListUsed ? given.endpoints : [],
-      discoveryUrls: config.discoveryUrl,
+    await openUpstreamSource(config, {
+      listed: given.endpoints,
+      isListGiven: config.endpoints !== options.endpoints.default,
+      opened,
+      self: { tier: "http-gateway", isAdvertised: config.advertiseUrl !== "" },
       ca: clientTls?.current().ca,
       logger,
     }),
@@ -128,14 +137,15 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const createBalancer = (tls: ClientTls | undefined): ChannelBalancer =>
     new ChannelBalancer({
       source,
-      createChannel: (endpoint, use, onState) =>
+      outlierFailures: config.outlierFailures,
+      createChannel: (endpoint, use, tells) =>
         new Channel({
           ...toChannelTarget(endpoint, tls),
           keepalive,
           counters,
           backoff: { maxMs: maxReconnectMs },
           maxConnections: use === "streams" ? maxStreamConnections : 1,
-          onState,
+          ...tells,
           onSinkError: report,
         }),
       onTransition: ({ endpoint, from, to }) =>
@@ -201,7 +211,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const profile = chooseProfile(config.jsonProfile, detected);
 
   const epochs = new Epochs(() => crypto.randomUUID());
-  const fabric = await joinFabric(config, {
+  const fabric = await joinFabric(opened, config, {
     ...{ tier: "http-gateway", namespace: "" },
     ...{ balancer, logger, metrics, epochs },
   });
@@ -308,13 +318,16 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   );
   // So that the first request need not wait for it.
   if (config.jsonProfile === "auto") void detected.current();
-  logger.info("ready to serve client requests", { address: server.url, endpoints: config.endpoints });
+  logger.info("ready to serve client requests", {
+    address: server.url,
+    endpoints: isDiscovered(config) ? seeds.current().endpoints.map(endpointUrl) : config.endpoints,
+  });
 
   const presence = joinRollCall({
     tier: "http-gateway",
     url: config.advertiseUrl,
     discoveryUrls: config.discoveryUrl,
-    key: fabric?.key ?? readFabricKey(config),
+    key: opened?.key ?? readFabricKey(config),
     bus: fabric?.messenger,
     notReady: () => readiness.problem(),
     stats: () => Object.fromEntries(watches.stats()),

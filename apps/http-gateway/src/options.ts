@@ -1,5 +1,11 @@
-import { autoSyncOption, discoveryUrlOption, dnsServersOption, srvOptions } from "@etcd-edge/endpoints";
-import { presenceOptions } from "@etcd-edge/fabric";
+import {
+  autoSyncOption,
+  discoveryUrlOption,
+  dnsServersOption,
+  outlierOptions,
+  srvOptions,
+} from "@etcd-edge/endpoints";
+import { discoveryOptions, presenceOptions } from "@etcd-edge/fabric";
 import { identityOptions } from "@etcd-edge/identity";
 import {
   boolOption,
@@ -41,6 +47,8 @@ export const options: {
   typeof srvOptions &
   typeof dnsServersOption &
   typeof discoveryUrlOption &
+  typeof discoveryOptions &
+  typeof outlierOptions &
   typeof limitOptions &
   typeof limitStoreOptions &
   typeof watchOptions &
@@ -59,6 +67,8 @@ export const options: {
   ...srvOptions,
   ...dnsServersOption,
   ...discoveryUrlOption,
+  ...discoveryOptions,
+  ...outlierOptions,
   ...limitOptions,
   ...limitStoreOptions,
   listenAddr: stringOption({

@@ -9,17 +9,22 @@ import {
 } from "@etcd-edge/endpoints";
 import { formatHostPort, type HostPort } from "@etcd-edge/runtime";
 
-/** Where the gateway listens, with its host resolved. An empty host is every interface. */
-export type ListenAddress = HostPort & { readonly address: string };
+/**
+ * Where the gateway listens, with its host resolved. An empty host is every interface; with a path it is a unix socket, and
+ * neither host nor port mean anything.
+ */
+export type ListenAddress = HostPort & { readonly address: string; readonly path?: string };
 
 /** What a step found, and its errors in etcd's words. */
 export type Checked<T> = { readonly value: T; readonly errors: readonly string[] };
 
 /**
  * Reads and resolves `--listen-addr`. Unlike etcd's gateway it takes an empty host (`:23790`) for every interface, as
- * every other etcd flag does.
+ * every other etcd flag does, and unix sockets as endpoints are written (`unix:///path`).
  */
 export async function checkListenAddress(text: string): Promise<Checked<ListenAddress | undefined>> {
+  const path = /^unix:(?:\/\/)?(.+)$/.exec(text)?.[1];
+  if (path !== undefined) return { value: { host: "", port: 0, address: "", path }, errors: [] };
   const split = splitHostPort(text, { minPort: 0 });
   if (split === undefined) return failed(`failed to validate listen address: ${text}`);
   if (split.host === "") return { value: { ...split, address: "::" }, errors: [] };
@@ -39,7 +44,8 @@ export async function checkEndpoints(
 ): Promise<readonly string[]> {
   const errors = await Promise.all(
     endpoints.map(async (endpoint) => {
-      if (isUnixEndpoint(endpoint)) return undefined;
+      if (isUnixEndpoint(endpoint))
+        return endpoint.host === listen?.path ? loopError(endpoint.host) : undefined;
       const addresses = await resolve(endpoint.host);
       if (addresses === "unknown") return undefined;
       if (addresses.length === 0) return `failed to resolve endpoint host: ${endpoint.host}`;
@@ -53,6 +59,11 @@ export async function checkEndpoints(
     }),
   );
   return errors.filter((error) => error !== undefined);
+}
+
+/** As etcd words it for addresses. */
+function loopError(path: string): string {
+  return `SRV or endpoint (${path}) should not resolve to the gateway listen addr (${path})`;
 }
 
 /** True if a connection to `target` (an IP address) would arrive at the listener. */

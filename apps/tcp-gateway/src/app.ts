@@ -1,8 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import {
   type ConfiguredSource,
-  createConfiguredSource,
   type Endpoint,
   EndpointPool,
   endpointAddress,
@@ -10,9 +8,10 @@ import {
 } from "@etcd-edge/endpoints";
 import {
   createBusMessenger,
-  followDiscoveryFabric,
+  isDiscovered,
   joinRollCall,
-  openBus,
+  openNamedBus,
+  openUpstreamSource,
   readFabricKey,
 } from "@etcd-edge/fabric";
 import {
@@ -21,8 +20,6 @@ import {
   createAdminRoutes,
   createMetrics,
   createReadiness,
-  formatHostPort,
-  type HostPort,
   parseAdminAddress,
   type Service,
   startAdminServer,
@@ -34,12 +31,13 @@ import { Gateway } from "./gateway/gateway.ts";
 import { createGatewayCounters } from "./gateway/gateway-metrics.ts";
 import { createProbe, withoutSelf } from "./health-checks.ts";
 import { logTransition } from "./health-log.ts";
+import { encodeOwnHeader } from "./proxy-protocol/proxy-header.ts";
 
 /** `--retry-delay 0` means this, as in etcd. */
 const retryDelayOfZeroMs = 5 * 60_000;
 
 /** A running gateway. */
-export type GatewayApp = Service & { readonly address: HostPort };
+export type GatewayApp = Service & { readonly address: string };
 
 /**
  * Puts the gateway together and opens its listeners.
@@ -47,42 +45,52 @@ export type GatewayApp = Service & { readonly address: HostPort };
  */
 export async function createApp(config: GatewayConfig, { logger }: AppContext): Promise<GatewayApp> {
   await using undo = new AsyncDisposableStack();
+  const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
+  const proxyVersion =
+    config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2;
+  if (config.reusePort && config.listenAddr.startsWith("unix:"))
+    throw new ConfigError("--reuse-port means nothing for a unix socket");
+  if (check === "grpc" && proxyVersion !== undefined)
+    throw new ConfigError("--health-check=grpc excludes --send-proxy-protocol: use auto, http or tcp");
   const listed = parseEndpoints(config.endpoints);
   const listen = await checkListenAddress(config.listenAddr);
-  const fallback = hasExplicitEndpoints(config) ? listed.endpoints : [];
-  const isDiscovered = config.discoverySrv !== "" || config.discoveryUrl.length > 0 || config.discoveryFabric;
   const tls = await readCheckTls(config);
   const metrics = createMetrics("tcp-gateway");
-  const fabric =
-    config.natsUrl.length === 0
-      ? undefined
-      : openBus(config, { logger, metrics, name: `tcp-gateway ${hostname()}`, alone: "following nobody" });
+  const fabric = openNamedBus(config, {
+    ...{ tier: "tcp-gateway", alone: "following nobody" },
+    ...{ logger, metrics },
+  });
   if (fabric !== undefined) undo.use(fabric.bus);
   const endpoints: ConfiguredSource = undo.use(
-    config.discoveryFabric
-      ? followDiscoveryFabric(config, { bus: fabric?.bus, fallback, logger })
-      : await createConfiguredSource({
-          ...config,
-          endpoints: isDiscovered ? fallback : listed.endpoints,
-          discoveryUrls: config.discoveryUrl,
-          ca: tls.ca,
-          logger,
-        }),
+    await openUpstreamSource(config, {
+      listed: listed.endpoints,
+      isListGiven: hasExplicitEndpoints(config),
+      opened: fabric,
+      self: { tier: "tcp-gateway", isAdvertised: config.advertiseUrl !== "" },
+      ca: tls.ca,
+      logger,
+    }),
   );
-  const given = isDiscovered ? endpoints.current().endpoints : listed.endpoints;
+  const given = isDiscovered(config) ? endpoints.current().endpoints : listed.endpoints;
   // Names are looked up only once the texts are right, as etcd's gateway does.
   const reachable = listed.errors.length > 0 ? [] : await checkEndpoints(given, listen.value);
   const errors = [...listed.errors, ...listen.errors, ...reachable];
-  if (!isDiscovered && config.endpoints.length === 0) errors.push("no endpoints found");
+  if (!isDiscovered(config) && config.endpoints.length === 0) errors.push("no endpoints found");
   if (errors.length > 0 || listen.value === undefined) throw configError(errors);
 
-  const check = config.healthCheck as HealthCheck; // the option's own check has seen to it
   const retryDelayMs = config.retryDelay === 0 ? retryDelayOfZeroMs : config.retryDelay;
   let gateway: Gateway | undefined;
   const pool = undo.use(
     new EndpointPool({
       source: endpoints,
-      probe: withoutSelf(createProbe(check, tls), listen.value),
+      // Who demands a PROXY header demands it of checks, too.
+      probe: withoutSelf(
+        createProbe(
+          check,
+          proxyVersion === undefined ? tls : { ...tls, preamble: encodeOwnHeader(proxyVersion) },
+        ),
+        listen.value,
+      ),
       probeIntervalMs: check === "none" ? undefined : config.healthCheckInterval,
       probeTimeoutMs: config.healthCheckTimeout,
       policy: {
@@ -112,8 +120,7 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
         idleTimeoutMs: config.idleTimeout,
       },
       acceptsProxyHeader: config.acceptProxyProtocol,
-      sendsProxyHeader:
-        config.sendProxyProtocol === "" ? undefined : config.sendProxyProtocol === "v1" ? 1 : 2,
+      sendsProxyHeader: proxyVersion,
       reusePort: config.reusePort,
       clock: systemClock,
       counters: createGatewayCounters(metrics, {
@@ -148,13 +155,13 @@ export async function createApp(config: GatewayConfig, { logger }: AppContext): 
   if (presence !== undefined) undo.use(presence);
   logger.info("ready to proxy client requests", {
     endpoints: given.map(endpointAddress),
-    "listen-addr": formatHostPort(address),
+    "listen-addr": address,
   });
   return toService(address, { gateway, readiness, presence, owned: undo.move() });
 }
 
 function toService(
-  address: HostPort,
+  address: string,
   {
     gateway,
     readiness,

@@ -1,5 +1,5 @@
 import { discoveryUrlOption, dnsServersOption } from "@etcd-edge/endpoints";
-import { fabricOptions, fabricSourceOptions, presenceOptions } from "@etcd-edge/fabric";
+import { discoveryOptions, fabricOptions, presenceOptions } from "@etcd-edge/fabric";
 import {
   boolOption,
   type Command,
@@ -52,7 +52,7 @@ type GatewayOptions = {
   typeof dnsServersOption &
   typeof fabricOptions &
   typeof presenceOptions &
-  typeof fabricSourceOptions &
+  typeof discoveryOptions &
   typeof commonOptions;
 
 const options: GatewayOptions = {
@@ -109,7 +109,7 @@ const options: GatewayOptions = {
   ...discoveryUrlOption,
   ...dnsServersOption,
   ...presenceOptions,
-  ...fabricSourceOptions,
+  ...discoveryOptions,
   ...fabricOptions,
   healthCheck: stringOption({
     flag: "health-check",

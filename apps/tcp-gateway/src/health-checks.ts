@@ -2,28 +2,28 @@ import {
   createAutoProbe,
   createEtcdProbe,
   createHttpProbe,
+  createTcpProbe,
   type Endpoint,
   isUnixEndpoint,
+  type Opening,
   type Probe,
-  probeTcp,
   resolveHost,
-  type TlsMaterial,
 } from "@etcd-edge/endpoints";
 import { type ListenAddress, leadsTo } from "./address-checks.ts";
 import type { HealthCheck } from "./command.ts";
 
 /** The probe behind a value of `--health-check`. For `none` the probe that tries ejected endpoints again. */
-export function createProbe(check: HealthCheck, tls: TlsMaterial): Probe {
+export function createProbe(check: HealthCheck, opening: Opening): Probe {
   switch (check) {
     case "auto":
-      return createAutoProbe(tls);
+      return createAutoProbe(opening);
     case "grpc":
-      return createEtcdProbe(tls);
+      return createEtcdProbe(opening);
     case "http":
-      return createHttpProbe(tls);
+      return createHttpProbe(opening);
     case "tcp":
     case "none":
-      return probeTcp;
+      return createTcpProbe(opening);
     default:
       return check satisfies never;
   }
@@ -41,7 +41,8 @@ export function withoutSelf(probe: Probe, listen: ListenAddress): Probe {
 }
 
 async function leadsBack(endpoint: Endpoint, listen: ListenAddress): Promise<boolean> {
-  if (isUnixEndpoint(endpoint) || endpoint.port !== listen.port) return false;
+  if (isUnixEndpoint(endpoint)) return endpoint.host === listen.path;
+  if (endpoint.port !== listen.port) return false;
   const { host, port } = endpoint;
   const addresses = await resolveHost(host).catch(() => []); // the probe itself will say what is wrong
   return addresses.some((address) => leadsTo(listen, { host: address, port }));

@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { findFreePorts, srvAnswer, startFakeResolver } from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeProxyHeader } from "../src/proxy-protocol/proxy-header.ts";
@@ -53,6 +56,52 @@ describe("options of the gateway", () => {
     expect(await readToEnd(client)).toBe(
       `PROXY TCP4 127.0.0.1 127.0.0.1 ${localPort} ${gateway.port}\r\nhello`,
     );
+  });
+
+  it.each([
+    ["v1", "auto"],
+    ["v2", "auto"],
+    ["v2", "tcp"],
+  ])(
+    "--send-proxy-protocol=%s --health-check=%s: an endpoint that demands the header is healthy",
+    async (version, check) => {
+      await using demanding = await startGateway([endpoints, "--accept-proxy-protocol"]);
+      await using gateway = await startGateway([
+        `--endpoints=127.0.0.1:${demanding.port}`,
+        `--send-proxy-protocol=${version}`,
+        `--health-check=${check}`,
+        "--log-level=debug",
+      ]);
+      await gateway.waitForLine(`"from":"unknown","to":"`);
+      expect(gateway.output()).toContain(`"from":"unknown","to":"healthy"`);
+      const client = connect(gateway.port, "127.0.0.1");
+      client.end("hello");
+      expect(await readToEnd(client)).toBe("hello");
+    },
+  );
+
+  it("--listen-addr=unix:// serves there, tells endpoints of nobody, replaces a file left behind and no listener", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "etcd-edge-gateway-"));
+    await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+    const path = join(folder, "s");
+    const flags = [endpoints, `--listen-addr=unix://${path}`, "--send-proxy-protocol=v1"];
+    const ask = async (): Promise<string> => {
+      const client = connect({ path });
+      client.end("hello");
+      return await readToEnd(client);
+    };
+    const killed = await startGateway(flags);
+    expect(killed.address).toBe(`unix://${path}`);
+    expect(await ask()).toBe("PROXY UNKNOWN\r\nhello");
+    killed.signal("SIGKILL");
+    await killed.exited;
+    await using gateway = await startGateway(flags);
+    expect(await ask()).toBe("PROXY UNKNOWN\r\nhello");
+    await expect(startGateway(flags)).rejects.toThrow(`listen unix ${path}: bind: address already in use`);
+    expect(await ask()).toBe("PROXY UNKNOWN\r\nhello");
+    gateway.signal("SIGTERM");
+    expect(await gateway.exited).toBe(0);
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it("--accept-proxy-protocol takes the header, in pieces too, passes it on, and closes whoever has none", async () => {

@@ -61,6 +61,23 @@ describe("a gateway that cannot run says so in etcd's words and exits 1", () => 
     );
   });
 
+  it("a unix socket that is its own endpoint, or shared like a port", async () => {
+    const listen = "--listen-addr=unix:///tmp/nowhere.sock";
+    const loop = await run([listen, "--endpoints=unix:/tmp/nowhere.sock"]);
+    expect([loop.code, loop.stdout]).toEqual([
+      1,
+      "SRV or endpoint (/tmp/nowhere.sock) should not resolve to the gateway listen addr (/tmp/nowhere.sock)",
+    ]);
+    const shared = await run([listen, "--reuse-port"]);
+    expect([shared.code, shared.stderr]).toEqual([1, "--reuse-port means nothing for a unix socket\n"]);
+  });
+
+  it("checks that cannot begin with a PROXY header", async () => {
+    const { code, stderr } = await run(["--health-check=grpc", "--send-proxy-protocol=v1"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("--health-check=grpc excludes --send-proxy-protocol");
+  });
+
   it("flags that do not parse", async () => {
     const { code, stderr } = await run(["--retry-delay", "5"]);
     expect(code).toBe(1);

@@ -34,6 +34,7 @@ export type EndpointPoolOptions = {
 const defaultHealthPolicy: HealthPolicy = {
   silencesToEject: 2,
   minRetryMs: 250,
+  minOutlierRetryMs: 5_000,
   maxRetryMs: 15_000,
   steadyMs: 60_000,
 };
@@ -98,6 +99,11 @@ export class EndpointPool implements AsyncDisposable {
   reportUnreachable(endpoint: Endpoint, error: string): void {
     forgetHost(endpoint.host);
     this.#monitors.get(endpointKey(endpoint))?.reportUnreachable(error);
+  }
+
+  /** An endpoint fails the work that others do, see `Outliers`. */
+  reportFailing(endpoint: Endpoint, error: string): void {
+    this.#monitors.get(endpointKey(endpoint))?.reportFailing(error);
   }
 
   /** Looks at an endpoint, or at all of them, now instead of when it is due; whoever is being looked at is left alone. */

@@ -2,6 +2,7 @@ export { ChannelBalancer, type ChannelBalancerOptions } from "./channels/channel
 export { toChannelTarget } from "./channels/channel-options.ts";
 export { foreignCluster } from "./channels/foreign-cluster.ts";
 export type { ChannelUse, Upstream } from "./channels/upstream.ts";
+export { createConfiguredClient } from "./dns/configured-client.ts";
 export { DnsClient, type DnsClientOptions, DnsError, type DnsErrorCode } from "./dns/dns-client.ts";
 export {
   lookupSrv,
@@ -38,11 +39,13 @@ export {
 } from "./etcd/follow-members.ts";
 export { createMemberSource, type MemberSource, type MemberSourceOptions } from "./etcd/member-source.ts";
 export { createAutoProbe } from "./health/auto-probe.ts";
-export type { TlsMaterial } from "./health/connect.ts";
+export type { Opening, TlsMaterial } from "./health/connect.ts";
 export type { EndpointHealth, HealthPolicy } from "./health/endpoint-health.ts";
 export { createHttpProbe } from "./health/http-probe.ts";
+export { outlierOptions } from "./health/outlier-options.ts";
+export { Outliers, type WorkRecord } from "./health/outliers.ts";
 export { isLocalError, type MemberStatus, type Probe, type ProbeResult } from "./health/probe.ts";
-export { createTlsProbe, probeTcp } from "./health/socket-probes.ts";
+export { createTcpProbe, createTlsProbe } from "./health/socket-probes.ts";
 export { lookupHost, resolveHost } from "./lookup-host.ts";
 export {
   type ParsedEndpoints,

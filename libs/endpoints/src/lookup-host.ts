@@ -3,8 +3,16 @@ import { lookup as lookupByPromise } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { HostCache } from "./host-cache.ts";
 
+type Resolve = (host: string) => Promise<readonly LookupAddress[]>;
+
 /** One for the process, as the resolver behind it is. */
-const cache = new HostCache({ resolve: resolveBySystem });
+const cache = new HostCache({ resolve: resolveByAll });
+let furtherResolver: Resolve | undefined;
+
+/** From now on names that the system does not find are asked there, too; one for the process. */
+export function alsoResolveBy(resolve: Resolve | undefined): void {
+  furtherResolver = resolve;
+}
 
 /**
  * Looks a host up as `net.connect` does by default, with two differences: answers are remembered for some seconds (see
@@ -38,6 +46,17 @@ export async function resolveHost(host: string): Promise<string[]> {
 /** A connection to one of the host's addresses failed: perhaps it has moved. */
 export function forgetHost(host: string): void {
   cache.forget(host);
+}
+
+async function resolveByAll(host: string): Promise<readonly LookupAddress[]> {
+  try {
+    return await resolveBySystem(host);
+  } catch (error) {
+    if (furtherResolver === undefined) throw error;
+    return await furtherResolver(host).catch(() => {
+      throw error; // who looks for the cause looks at the system first
+    });
+  }
 }
 
 /**

@@ -11,13 +11,13 @@ import {
   createHttpProbe,
   createMemberSource,
   createStaticSource,
+  createTcpProbe,
   type Endpoint,
   EndpointPool,
   EndpointSetHolder,
   endpointAddress,
   endpointKey,
   parseEndpoint,
-  probeTcp,
   validateEndpoints,
 } from "../src/index.ts";
 import { makeCertificates } from "./certificates.ts";
@@ -66,21 +66,24 @@ describe("probes", () => {
 
   it("tcp takes a stopped member for alive, which is why it is not the default", async () => {
     await member.stop();
-    expect(await probeTcp(endpoint, within(1_000))).toEqual({ t: "alive" });
+    expect(await createTcpProbe()(endpoint, within(1_000))).toEqual({ t: "alive" });
     member.resume();
   });
 
-  it.each([...probes, ["tcp", probeTcp] as const])("%s finds nobody unreachable", async (_, probe) => {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const bound = server.address();
-    const port = bound !== null && typeof bound === "object" ? bound.port : 0;
-    server.close();
-    await once(server, "close");
-    expect(await probe(toEndpoint(`http://127.0.0.1:${port}`), within(5_000))).toMatchObject({
-      t: "unreachable",
-    });
-  });
+  it.each([...probes, ["tcp", createTcpProbe()] as const])(
+    "%s finds nobody unreachable",
+    async (_, probe) => {
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const bound = server.address();
+      const port = bound !== null && typeof bound === "object" ? bound.port : 0;
+      server.close();
+      await once(server, "close");
+      expect(await probe(toEndpoint(`http://127.0.0.1:${port}`), within(5_000))).toMatchObject({
+        t: "unreachable",
+      });
+    },
+  );
 
   it.each([
     ["silent", undefined, 0],

@@ -1,15 +1,15 @@
 import { hostname } from "node:os";
 import type { CompactionFloor, Epochs, FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
-import { createBusMessenger, type Messenger, openBus, startFeedSharing } from "@etcd-edge/fabric";
+import { createBusMessenger, type Messenger, type OpenedBus, startFeedSharing } from "@etcd-edge/fabric";
 import { hasOwnIdentity } from "@etcd-edge/identity";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
 import { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 import type { FeedSharingConfig } from "./feed-sharing-options.ts";
 import type { WatchService } from "./watch-service.ts";
 
-/** This process among the other replicas. Disposing leaves, and closes the bus. */
-export interface Fabric extends AsyncDisposable {
+/** This process among the other replicas. Disposing leaves. */
+export interface Fabric extends Disposable {
   /** @see WatchServiceOptions.share */
   share(scope: string, hub: HubPort): FeedSharing | undefined;
   /** Among others: who they are, what was passed on. */
@@ -21,8 +21,6 @@ export interface Fabric extends AsyncDisposable {
   attach(watches: WatchService, reads?: CompactionFloor): void;
   /** Tells discovery of this process. */
   readonly messenger: Messenger;
-  /** Of `--fabric-key-file`. */
-  readonly key: Uint8Array | undefined;
   /** Others take over what this process watches at etcd; settles when they have, after two seconds at most. */
   drain(): Promise<void>;
 }
@@ -30,10 +28,12 @@ export interface Fabric extends AsyncDisposable {
 /**
  * Joins the replicas that `--nats-url` leads to.
  *
+ * @param opened its bus, which whoever opened it disposes of afterwards; without one replicas are on their own
  * @returns nothing where replicas are on their own
  * @throws ConfigError where anybody could speak on NATS while etcd's auth is on (rule 37)
  */
 export async function joinFabric(
+  opened: OpenedBus | undefined,
   config: FeedSharingConfig & { readonly user: string; readonly userCert: string },
   context: {
     readonly tier: string;
@@ -45,41 +45,34 @@ export async function joinFabric(
     readonly epochs: Epochs;
   },
 ): Promise<Fabric | undefined> {
-  if (config.natsUrl.length === 0) return undefined;
+  if (opened === undefined) return undefined;
   const { balancer, logger, metrics, tier, namespace, epochs } = context;
   let watches: WatchService | undefined;
   let floor: CompactionFloor | undefined;
-  await using undo = new AsyncDisposableStack();
-  const alone = "watching at etcd directly";
-  const opened = openBus(config, { logger, metrics, name: `${tier} ${hostname()}`, alone });
-  undo.use(opened.bus);
   if (!opened.isProtected && (hasOwnIdentity(config) || (await isAuthEnabled(balancer)) === true)) {
     throw new ConfigError(
       "auth is enabled in etcd: --nats-url needs credentials (in the URL, --nats-creds-file or --nats-cert) or --fabric-key-file",
     );
   }
-  const sharing = undo.use(
-    startFeedSharing({
-      opened,
-      prefix: config.fabricPrefix,
-      clock: systemClock,
-      logger,
-      metrics,
-      epochs,
-      reopeningsPerSecond: config.fabricReopenRate,
-      describe: () => ({
-        name: hostname(),
-        tier,
-        version,
-        uptimeSeconds: process.uptime(),
-        compactRevision: highest(watches?.compactRevision, floor?.told),
-        stats: watches?.stats() ?? new Map(),
-      }),
+  const sharing = startFeedSharing({
+    opened,
+    prefix: config.fabricPrefix,
+    clock: systemClock,
+    logger,
+    metrics,
+    epochs,
+    reopeningsPerSecond: config.fabricReopenRate,
+    describe: () => ({
+      name: hostname(),
+      tier,
+      version,
+      uptimeSeconds: process.uptime(),
+      compactRevision: highest(watches?.compactRevision, floor?.told),
+      stats: watches?.stats() ?? new Map(),
     }),
-  );
+  });
   // Before the first client comes: replicas that start together agree before they have something to share.
   void epochs.begin(() => probeAsNobody(balancer));
-  const owned = undo.move();
   return {
     replica: sharing.replica,
     share: (scope, hub) => sharing.share([scope, namespace], scope === "", hub),
@@ -89,9 +82,8 @@ export async function joinFabric(
       reads?.follow(() => sharing.replica.compactRevision);
     },
     messenger: createBusMessenger(opened.bus, config.fabricPrefix),
-    key: opened.key,
     drain: () => sharing.drain(),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.dispose]: () => sharing[Symbol.dispose](),
   };
 }
 

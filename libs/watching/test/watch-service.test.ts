@@ -55,8 +55,8 @@ it("shares feeds by scope and shows etcd the credential of the moment", async ()
   const { endpoints } = parseEndpoints(cluster.endpoints);
   await using balancer = new ChannelBalancer({
     source: createStaticSource(endpoints),
-    createChannel: (endpoint, _use, onState) =>
-      new Channel({ ...toChannelTarget(endpoint, undefined), onState }),
+    createChannel: (endpoint, _use, tells) =>
+      new Channel({ ...toChannelTarget(endpoint, undefined), ...tells }),
   });
   const [endpoint] = endpoints;
   if (endpoint === undefined) throw new Error("no endpoint");

@@ -6,7 +6,10 @@ import {
   findFreePorts,
   type RunningProgram,
   requireProgram,
+  srvAnswer,
   startEtcdCluster,
+  startFakeResolver,
+  startFaultRelay,
   startProgram,
 } from "@etcd-edge/testkit";
 import { expect, it } from "vitest";
@@ -186,7 +189,7 @@ it("a gateway follows a tier over NATS, and says where it is itself", async () =
   const proxyUrl = `127.0.0.1:${proxyPort}`;
   undo.use(
     start("grpc-proxy", [
-      endpoints,
+      `--discovery-url=${url}`,
       `--listen-addr=${proxyUrl}`,
       `--advertise-client-url=${proxyUrl}`,
       onNats,
@@ -206,6 +209,66 @@ it("a gateway follows a tier over NATS, and says where it is itself", async () =
   await gateway.waitForLine("endpoints from discovery changed");
   await untilAlive(url, "tcp-gateway", [gatewayUrl]);
   expect((await cluster.etcdctl(["put", "a", "b"], [gatewayUrl])).stdout.trim()).toBe("OK");
+});
+
+it("proxies and doors follow over NATS what discovery finds, and leave for good what it no longer finds", async () => {
+  await using undo = new AsyncDisposableStack();
+  const cluster = undo.use(await startEtcdCluster({ binary: newest }));
+  const [natsPort] = await findFreePorts(1);
+  const nats = undo.use(
+    startProgram(await requireProgram("nats-server"), ["-a", "127.0.0.1", "-p", String(natsPort)]),
+  );
+  await nats.waitForLine("Server is ready");
+  const onNats = `--nats-url=nats://127.0.0.1:${natsPort}`;
+  // Two ways to the one member: the records name the first, then the second.
+  const ways = [
+    await startFaultRelay(cluster.endpoints[0] ?? ""),
+    await startFaultRelay(cluster.endpoints[0] ?? ""),
+  ];
+  for (const way of ways) undo.use(way);
+  const [first = "", second = ""] = ways.map(({ address }) => address);
+  let target = first;
+  const name = "_etcd-client._tcp.d.test";
+  const dns = undo.use(
+    await startFakeResolver((question) =>
+      question === `SRV ${name}`
+        ? { answers: [srvAnswer(name, "localhost", Number(target.split(":")[1]), { ttl: 1 })] }
+        : { flags: 3 },
+    ),
+  );
+  const listening = {
+    "grpc-proxy": "listening for gRPC proxy client requests",
+    "http-gateway": "ready to serve",
+  };
+  const tiers = Object.entries(listening).map(([tier, line]) => ({
+    line,
+    program: undo.use(start(tier, ["--listen-addr=127.0.0.1:0", "--discovery-fabric", onNats])),
+  }));
+  const urls: string[] = [];
+  for (const { program, line } of tiers) {
+    const { address = "" } = JSON.parse(await program.waitForLine(line)) as { address?: string };
+    urls.push(address);
+  }
+  const [proxy = "", door = ""] = urls;
+  undo.use(
+    start("discovery", [
+      ...["--listen-addr=127.0.0.1:0", "--dns-addr=", "--discovery-srv=d.test", "--insecure-discovery"],
+      ...[`--dns-servers=${dns.address}`, "--endpoints-auto-sync-interval=0", onNats],
+    ]),
+  );
+  const told = (address: string): string =>
+    `"endpoints from discovery changed","endpoints":["http://localhost.:${address.split(":")[1]}"]`;
+  const works = async (): Promise<void> => {
+    expect((await cluster.etcdctl(["put", "greeting", "hello"], [proxy])).stdout.trim()).toBe("OK");
+    const answer = await fetch(`${door}/v3/kv/range`, { method: "POST", body: '{"key":"Z3JlZXRpbmc="}' });
+    expect(await answer.json()).toMatchObject({ kvs: [{ value: "aGVsbG8=" }] });
+  };
+  for (const { program } of tiers) await program.waitForLine(told(first));
+  await works();
+  target = second;
+  for (const { program } of tiers) await program.waitForLine(told(second));
+  await ways[0]?.[Symbol.asyncDispose]();
+  await works();
 });
 
 it.each([

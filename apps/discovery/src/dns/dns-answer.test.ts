@@ -5,7 +5,8 @@ import { parseDnsMessage } from "./dns-query.ts";
 import { encodeResponse } from "./dns-response.ts";
 import { buildZone, type Zone } from "./zone.ts";
 
-function zoneOf(count: number): Zone {
+/** So many targets, each with so many ports. */
+function zoneOf(count: number, ports = 1): Zone {
   const hosts = Array.from({ length: count }, (_, n) => ({
     label: `ip-10-0-0-${n}`,
     addresses: [`10.0.0.${n}`, `fd00::${n}`],
@@ -17,7 +18,11 @@ function zoneOf(count: number): Zone {
     services: new Map([
       [
         "_etcd-client._tcp",
-        hosts.map(({ label }) => ({ target: `${label}.etcd.test`, port: 2379, priority: 0, weight: 0 })),
+        hosts.flatMap(({ label }) =>
+          Array.from({ length: ports }, (_, n) => ({
+            ...{ target: `${label}.etcd.test`, port: 2379 + n, priority: 0, weight: 0 },
+          })),
+        ),
       ],
       ["_etcd-client-ssl._tcp", []],
     ]),
@@ -32,10 +37,12 @@ type Asked = {
   edns?: { bytes: number; version?: number };
   via?: "udp" | "tcp";
   count?: number;
+  ports?: number;
+  turn?: number;
 };
 
 /** Asks the way a client does, packet to packet. */
-function ask({ name, type, edns, via = "udp", count = 2 }: Asked) {
+function ask({ name, type, edns, via = "udp", count = 2, ports = 1, turn = 0 }: Asked) {
   const message = dnsPacket.encode({
     type: "query",
     id: 1,
@@ -59,7 +66,7 @@ function ask({ name, type, edns, via = "udp", count = 2 }: Asked) {
   });
   const parsed = parseDnsMessage(message);
   if (parsed.t !== "query") throw new Error("no query");
-  const bytes = encodeResponse(parsed.query, answerQuery(zoneOf(count), parsed.query), via);
+  const bytes = encodeResponse(parsed.query, answerQuery(zoneOf(count, ports), parsed.query, turn), via);
   const packet = dnsPacket.decode(bytes);
   const rcode = (packet.flags ?? 0) & 0xf;
   return { packet, rcode, bytes, answers: packet.answers ?? [], additionals: packet.additionals ?? [] };
@@ -109,6 +116,20 @@ describe("answers", () => {
       (record) => record.type === "SOA" && record.data.minimum === 5,
     );
     expect(hasSoa).toBe(rcode !== 5 && data.length === 0);
+  });
+
+  it("begin with another record each turn, and tell the addresses of a host once, however many of its ports are there", () => {
+    const starts = [0, 1, 2, 3].map((turn) => {
+      const { answers, additionals } = ask({
+        ...({ name: "_etcd-client._tcp.etcd.test", type: "SRV" } as const),
+        ...{ count: 1, ports: 3, turn },
+      });
+      expect(additionals.map(({ type }) => type)).toEqual(["A", "AAAA"]);
+      const found = answers.map((answer) => (answer.type === "SRV" ? answer.data.port : 0));
+      expect([...found].sort()).toEqual([2379, 2380, 2381]);
+      return found[0];
+    });
+    expect(starts).toEqual([2379, 2380, 2381, 2379]);
   });
 
   it("SOA of the zone", () => {

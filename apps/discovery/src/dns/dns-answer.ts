@@ -28,21 +28,27 @@ const Type = { a: 1, ns: 2, soa: 6, aaaa: 28, srv: 33, ixfr: 251, axfr: 252, any
 const classIn = 1;
 const classAny = 255;
 
-/** Answers one question from one zone, as the zone's authority. Pure. */
-export function answerQuery(zone: Zone, query: DnsQuery): DnsAnswer {
+/**
+ * Answers one question from one zone, as the zone's authority. Pure.
+ *
+ * @param turn by how many places records of one name are turned: Go keeps the order of records without weights, Node that of
+ *   all, and programs that use the first only would all meet there
+ */
+export function answerQuery(zone: Zone, query: DnsQuery, turn = 0): DnsAnswer {
   if (query.edns !== undefined && query.edns.version > 0) return failure(Rcode.badVersion);
   const isOurs = (query.class === classIn || query.class === classAny) && isInZone(zone, query.name);
   if (!isOurs || query.type === Type.axfr || query.type === Type.ixfr) return failure(Rcode.refused);
   const node = zone.nodes.get(query.name);
   if (node === undefined) return absence(zone, Rcode.nameError);
-  const answers = recordsOf(zone, node, query);
+  const answers = turned(recordsOf(zone, node, query), turn);
   if (answers.length === 0) return absence(zone, Rcode.noError);
   return {
     rcode: Rcode.noError,
     isAuthoritative: true,
     answers,
     authorities: [],
-    additionals: answers.flatMap((answer) => addressesOf(zone, answer)),
+    // Members on one host are one target, whose addresses are told once (RFC 2181 section 5).
+    additionals: [...new Set(answers.map(targetOf))].flatMap((target) => addressesOf(zone, target)),
   };
 }
 
@@ -66,9 +72,17 @@ function recordsOf(zone: Zone, node: ZoneNode, { asked, type }: DnsQuery): Answe
   }
 }
 
+function turned<T>(records: readonly T[], turn: number): readonly T[] {
+  const start = records.length === 0 ? 0 : turn % records.length;
+  return [...records.slice(start), ...records.slice(0, start)];
+}
+
+function targetOf(answer: Answer): string | undefined {
+  return answer.type === "SRV" ? answer.data.target : answer.type === "NS" ? answer.data : undefined;
+}
+
 /** Addresses of a target, so that a client who trusts them need not ask again. */
-function addressesOf(zone: Zone, answer: Answer): Answer[] {
-  const target = answer.type === "SRV" ? answer.data.target : answer.type === "NS" ? answer.data : undefined;
+function addressesOf(zone: Zone, target: string | undefined): Answer[] {
   const node = target === undefined ? undefined : zone.nodes.get(target.toLowerCase());
   if (target === undefined || node === undefined) return [];
   const owned = { name: target, ttl: zone.ttlSeconds };

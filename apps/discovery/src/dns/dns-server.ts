@@ -69,7 +69,8 @@ function respond(
       onQuery(via, parsed.rcode);
       return encodeRefusal(parsed);
     case "query": {
-      const answer = answerQuery(zone(), parsed.query);
+      // By chance: what is asked between two questions of one kind must not decide whose turn it is.
+      const answer = answerQuery(zone(), parsed.query, Math.floor(Math.random() * 0x1_0000));
       onQuery(via, answer.rcode);
       if (logger.isEnabled("debug")) {
         logger.debug("answered", {

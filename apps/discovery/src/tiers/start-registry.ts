@@ -30,7 +30,7 @@ export function startRegistry(
   const tls = own?.tls ?? loadClientTls({ ...config, insecureSkipTlsVerify: false }, logger);
   const balancer = new ChannelBalancer({
     source,
-    createChannel: (endpoint, _use, onState) => new Channel({ ...toChannelTarget(endpoint, tls), onState }),
+    createChannel: (endpoint, _use, tells) => new Channel({ ...toChannelTarget(endpoint, tls), ...tells }),
   });
   const etcd = createUpstreamEtcd(balancer, own?.credential);
   const prefix = registryPrefix("", config.resolverPrefix);

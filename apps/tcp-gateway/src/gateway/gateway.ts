@@ -1,15 +1,12 @@
-import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { type Endpoint, endpointAddress, endpointKey } from "@etcd-edge/endpoints";
+import type { Clock, Logger, Service } from "@etcd-edge/runtime";
+import type { ListenAddress } from "../address-checks.ts";
 import {
-  type Clock,
-  ConfigError,
-  formatHostPort,
-  type HostPort,
-  type Logger,
-  type Service,
-} from "@etcd-edge/runtime";
-import { encodeProxyHeader, type ProxiedConnection } from "../proxy-protocol/proxy-header.ts";
+  encodeOwnHeader,
+  encodeProxyHeader,
+  type ProxiedConnection,
+} from "../proxy-protocol/proxy-header.ts";
 import { type ProxiedStart, readProxyHeader } from "../proxy-protocol/read-proxy-header.ts";
 import { BufferPool } from "../pump/buffer-pool.ts";
 import { Direction } from "../pump/direction.ts";
@@ -17,6 +14,7 @@ import { startRelay } from "../pump/relay.ts";
 import { type Connection, type ConnectionLimits, Connections } from "./connections.ts";
 import { type DialResult, dialAny, keepAliveMs } from "./dial.ts";
 import type { GatewayCounters, RefusalReason } from "./gateway-metrics.ts";
+import { listenText, openListener } from "./open-listener.ts";
 
 /** Whom to connect to, and what became of it. */
 type Upstreams = {
@@ -43,9 +41,6 @@ export type GatewayOptions = {
 /** A proxy in front of us sends its header at once. */
 const proxyHeaderTimeoutMs = 5_000;
 
-/** How many connections wait for the process to take them, as Go asks for. The kernel has the last word. */
-const backlog = 4096;
-
 /**
  * The listener and the connections behind it.
  *
@@ -62,6 +57,7 @@ export class Gateway implements Service {
   readonly #closed: Promise<unknown>;
   /** Connections whose PROXY header is awaited. */
   readonly #arriving = new Set<Socket>();
+  #isUnix = false;
   #isEnded = false;
 
   private constructor(options: GatewayOptions) {
@@ -81,30 +77,21 @@ export class Gateway implements Service {
   }
 
   /** Opens the listener. @throws ConfigError if the address cannot be had */
-  static async listen({ host, port }: HostPort, options: GatewayOptions): Promise<Gateway> {
+  static async listen(address: ListenAddress, options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options);
-    const server = gateway.#server;
-    const { reusePort } = options;
-    server.listen({ port, backlog, reusePort, ...(host === "" ? {} : { host }) });
-    try {
-      await once(server, "listening");
-    } catch (error) {
-      throw new ConfigError(listenErrorText(error, { host, port }), { cause: error });
-    }
+    await openListener(gateway.#server, address, options.reusePort);
+    gateway.#isUnix = address.path !== undefined;
     // etcd's gateway ends here, silently and with status 0, when descriptors run out. What is open goes on.
-    server.on("error", (error) => {
+    gateway.#server.on("error", (error) => {
       options.counters.acceptFailed();
       options.logger.warn("failed to accept a connection", { error });
     });
     return gateway;
   }
 
-  /** Where it listens, with the port it got. */
-  get address(): HostPort {
-    const bound = this.#server.address();
-    return bound !== null && typeof bound === "object"
-      ? { host: bound.address, port: bound.port }
-      : { host: "", port: 0 };
+  /** Where it listens, as flags have it, with the port it got. */
+  get address(): string {
+    return listenText(this.#server);
   }
 
   get openConnections(): number {
@@ -156,7 +143,7 @@ export class Gateway implements Service {
       this.#refuse(accepted, "proxy-header");
       return;
     }
-    const ends = start?.connection ?? endsOf(accepted);
+    const ends = start?.connection ?? endsOf(accepted, this.#isUnix);
     // While draining, what was accepted in the last moment is served like what came before.
     const connection = this.#isEnded ? "ended" : this.#connections.admit(accepted, ends.sourceAddress);
     if (typeof connection === "string") {
@@ -197,7 +184,7 @@ export class Gateway implements Service {
       upstream.destroy(); // cut while dialing
       return;
     }
-    if (sendsProxyHeader !== undefined) upstream.write(encodeProxyHeader(ends, sendsProxyHeader));
+    if (sendsProxyHeader !== undefined) upstream.write(toHeader(ends, sendsProxyHeader));
     if (rest !== undefined && rest.length > 0) upstream.write(rest);
     const relay = startRelay({
       accepted,
@@ -249,20 +236,22 @@ export class Gateway implements Service {
   }
 }
 
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): ProxiedConnection {
+/** Who comes over a unix socket has no address that an endpoint could be told. */
+const unixClient = "unix";
+
+function toHeader(ends: ProxiedConnection, version: 1 | 2): Buffer {
+  return ends.sourceAddress === unixClient ? encodeOwnHeader(version) : encodeProxyHeader(ends, version);
+}
+
+function endsOf(accepted: Socket, isUnix: boolean): ProxiedConnection {
+  if (isUnix) {
+    return { sourceAddress: unixClient, sourcePort: 0, destinationAddress: unixClient, destinationPort: 0 };
+  }
+  const { remoteAddress, remotePort, localAddress, localPort } = accepted;
   return {
     sourceAddress: remoteAddress ?? "0.0.0.0", // gone already: it will be noticed soon
     sourcePort: remotePort ?? 0,
     destinationAddress: localAddress ?? "0.0.0.0",
     destinationPort: localPort ?? 0,
   };
-}
-
-function listenErrorText(error: unknown, address: HostPort): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  const where = `listen tcp ${formatHostPort(address)}: bind`;
-  if (code === "EADDRINUSE") return `${where}: address already in use`;
-  if (code === "EADDRNOTAVAIL") return `${where}: cannot assign requested address`;
-  if (code === "EACCES") return `${where}: permission denied`;
-  return `${where}: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeProxyHeader, type ProxiedConnection, parseProxyHeader } from "./proxy-header.ts";
+import {
+  encodeOwnHeader,
+  encodeProxyHeader,
+  type ProxiedConnection,
+  parseProxyHeader,
+} from "./proxy-header.ts";
 
 const connection: ProxiedConnection = {
   sourceAddress: "192.0.2.1",
@@ -19,6 +24,15 @@ describe("PROXY headers", () => {
     expect(encodeProxyHeader(connection6, 2).toString("hex")).toBe(
       `0d0a0d0a000d0a515549540a21210024${"20010db8000000000000000000000001"}${"00".repeat(15)}01dc0401bb`,
     );
+  });
+
+  it("of our own connections name nobody", () => {
+    expect(encodeOwnHeader(1).toString()).toBe("PROXY UNKNOWN\r\n");
+    expect(encodeOwnHeader(2).toString("hex")).toBe("0d0a0d0a000d0a515549540a20000000");
+    for (const version of [1, 2] as const) {
+      const header = encodeOwnHeader(version);
+      expect(parseProxyHeader(header)).toEqual({ t: "anonymous", bytes: header.length });
+    }
   });
 
   it("know IPv4 inside IPv6", () => {

@@ -57,6 +57,12 @@ export function encodeProxyHeader(connection: ProxiedConnection, version: 1 | 2)
   return Buffer.concat([signature, fixed, body]);
 }
 
+/** A header of version 1 or 2 that names nobody: for connections of the proxy's own, such as health checks. */
+export function encodeOwnHeader(version: 1 | 2): Buffer {
+  if (version === 1) return Buffer.from(`${startOfV1}UNKNOWN\r\n`);
+  return Buffer.concat([signature, Buffer.from([0x20, 0, 0, 0])]); // version 2, command LOCAL, no addresses
+}
+
 function startsAlike(received: Buffer, start: Buffer): boolean {
   const length = Math.min(received.length, start.length);
   return received.subarray(0, length).equals(start.subarray(0, length));

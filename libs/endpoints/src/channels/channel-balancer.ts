@@ -1,26 +1,30 @@
 import { readResponseHeader } from "@etcd-edge/proto";
 import { type Clock, systemClock } from "@etcd-edge/runtime";
-import type { Channel, ChannelState } from "@etcd-edge/transport";
+import { type Channel, type ChannelOptions, type ChannelState, StatusCode } from "@etcd-edge/transport";
 import { type Endpoint, endpointKey } from "../endpoint.ts";
 import { EndpointPool, type EndpointTransition } from "../endpoint-pool.ts";
 import type { EndpointSource } from "../endpoint-set.ts";
 import type { EndpointHealth } from "../health/endpoint-health.ts";
+import { Outliers, type WorkRecord } from "../health/outliers.ts";
 import type { MemberStatus, ProbeResult } from "../health/probe.ts";
 import { Picker } from "../picker.ts";
+import { verdictOf } from "./call-verdict.ts";
 import { type ClusterAnswer, ClusterPin } from "./cluster-pin.ts";
-import { probeStatus } from "./status-probe.ts";
+import { isLook, probeRead, probeStatus } from "./member-probe.ts";
 import type { ChannelUse, Upstream } from "./upstream.ts";
 
 /** What a balancer is made of. All durations in milliseconds. */
 export interface ChannelBalancerOptions {
   /** Who is upstream. Followed, not disposed of. */
   readonly source: EndpointSource;
-  /** Makes a channel to an endpoint; called twice for each. `onState` must be handed on to the channel. */
+  /** Makes a channel to an endpoint; called twice for each. What it is told by must be handed on to the channel. */
   readonly createChannel: (
     endpoint: Endpoint,
     use: ChannelUse,
-    onState: (state: ChannelState) => void,
+    tells: Pick<ChannelOptions, "onState" | "onCallEnd">,
   ) => Channel;
+  /** So many calls in a row that fail at one endpoint, while others serve, take it out for a while. Default 5; 0: never. */
+  readonly outlierFailures?: number;
   /** Pause between two looks at an endpoint in use. Default 1000. */
   readonly probeIntervalMs?: number;
   /** Silence longer than this counts against an endpoint; the second in a row takes it out. Default 1000. */
@@ -38,8 +42,8 @@ interface Candidate {
 }
 
 /**
- * Spreads calls over the endpoints of a set: round robin, or by SRV priority and weight. Prefers endpoints that answer
- * status probes; when there is none it uses the doubtful, and when there is none of those either it uses all, for a
+ * Spreads calls over the endpoints of a set: round robin, or by SRV priority and weight. Prefers endpoints that know
+ * a leader and read; when there is none it uses the doubtful, and when there is none of those either it uses all, for a
  * wrong belief about everybody must not become an outage. Members of another cluster than most are never used (rule 32).
  *
  * Disposing closes every channel at once; calls under way fail with 14.
@@ -53,6 +57,8 @@ export class ChannelBalancer implements AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   readonly #repinListeners = new Set<(clusterId: bigint) => void>();
   readonly #pin: ClusterPin<string>;
+  readonly #outliers: Outliers;
+  readonly #work = new Map<Upstream, WorkRecord>();
   /** What each said when it was last looked at. */
   readonly #members = new Map<Upstream, MemberStatus>();
   /** Those that told nothing, because we showed no user. */
@@ -67,6 +73,7 @@ export class ChannelBalancer implements AsyncDisposable {
   constructor(options: ChannelBalancerOptions) {
     const clock = options.clock ?? systemClock;
     this.#options = options;
+    this.#outliers = new Outliers(options.outlierFailures ?? 5, clock);
     this.#pin = new ClusterPin({
       clock,
       lookAgain: () => this.#pool.recheck(),
@@ -169,7 +176,7 @@ export class ChannelBalancer implements AsyncDisposable {
 
   /** Asks all members who leads them, now, and returns the leader's endpoint if it is in the set. */
   async findLeader(signal: AbortSignal): Promise<Upstream | undefined> {
-    await Promise.all(this.upstreams().map((upstream) => this.#probe(upstream, signal)));
+    await Promise.all(this.upstreams().map((upstream) => this.#askStatus(upstream, signal)));
     return this.#leader;
   }
 
@@ -198,7 +205,15 @@ export class ChannelBalancer implements AsyncDisposable {
     this.#candidates = [];
   }
 
+  /** Who tells that it is of use has to read, too: a status comes from memory, whatever has become of the store. */
   async #probe(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
+    const result = await this.#askStatus(upstream, signal);
+    if (result.t !== "alive" || result.isGuarded === true) return result;
+    const read = await probeRead(upstream.calls, signal);
+    return read.t === "alive" ? result : read;
+  }
+
+  async #askStatus(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
     const result = await probeStatus(upstream.calls, signal);
     const { key } = upstream;
     const isKnown = this.#upstreams.get(key) === upstream;
@@ -271,6 +286,9 @@ export class ChannelBalancer implements AsyncDisposable {
       if (upstream === undefined) continue;
       this.#members.delete(upstream);
       this.#guarded.delete(upstream);
+      const work = this.#work.get(upstream);
+      if (work !== undefined) this.#outliers.forget(work);
+      this.#work.delete(upstream);
       retire(upstream);
     }
   }
@@ -286,10 +304,22 @@ export class ChannelBalancer implements AsyncDisposable {
         this.#pool.recheck(endpoint);
       }
     };
-    const calls = createChannel(endpoint, "calls", onState);
-    const streams = createChannel(endpoint, "streams", onState);
+    const work = this.#outliers.add();
+    const onCallEnd: ChannelOptions["onCallEnd"] = (outcome, call) => {
+      const verdict = verdictOf(outcome, call, performance.now());
+      if (verdict === "nothing" || isLook(call)) return;
+      if (verdict === "served") work.succeeded();
+      else if (work.failed()) {
+        const why = outcome.code === StatusCode.cancelled ? "no answer by the deadline" : outcome.message;
+        this.#pool.reportFailing(endpoint, `fails calls that others serve: ${why}`);
+      }
+    };
+    const calls = createChannel(endpoint, "calls", { onState, onCallEnd });
+    const streams = createChannel(endpoint, "streams", { onState });
     calls.connect();
-    return { endpoint, key, calls, streams };
+    const upstream = { endpoint, key, calls, streams };
+    this.#work.set(upstream, work);
+    return upstream;
   }
 
   #rank(): void {

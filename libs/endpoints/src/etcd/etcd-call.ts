@@ -1,7 +1,6 @@
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
-import { StatusCode } from "@etcd-edge/transport";
-import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import { canonicalHost, type Endpoint, endpointAddress, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
 import type { TlsMaterial } from "../health/connect.ts";
 
@@ -79,19 +78,9 @@ export async function withEtcd<Result>(
   }
 }
 
-/** True if the error came from an etcd that is alive and answered: only its answer was no. */
-export function isAnswer(error: unknown): boolean {
-  const code = isServiceError(error) ? error.code : undefined;
-  return (
-    code === StatusCode.unauthenticated ||
-    code === StatusCode.permissionDenied ||
-    code === StatusCode.unimplemented ||
-    code === StatusCode.invalidArgument
-  );
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && "code" in error && typeof error.code === "number";
+/** The gRPC status code of an error of {@link CallEtcd}; nothing if it is none of gRPC's. */
+export function codeOf(error: unknown): number | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
 }
 
 function toTarget(endpoint: Endpoint): string {

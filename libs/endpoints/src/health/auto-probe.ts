@@ -1,17 +1,18 @@
 import { type Endpoint, endpointKey, isTlsEndpoint } from "../endpoint.ts";
-import type { TlsMaterial } from "./connect.ts";
+import type { Opening } from "./connect.ts";
 import type { Probe } from "./probe.ts";
-import { createTlsProbe, hungUp, probeHttp2 } from "./socket-probes.ts";
+import { createHttp2Probe, createTlsProbe, hungUp } from "./socket-probes.ts";
 
 /**
  * A sign of life from whatever etcd's ports may speak, found out per endpoint: an HTTP/2 greeting answered (gRPC, or
  * HTTP/1 with an error), else a TLS handshake completed. Endpoints whose scheme says TLS get the handshake at once.
  * What worked is remembered and tried alone until it fails by a hang-up.
  *
- * Not for servers that wait for bytes of some other protocol: they look stopped. Use `probeTcp` there.
+ * Not for servers that wait for bytes of some other protocol: they look stopped. Use `createTcpProbe` there.
  */
-export function createAutoProbe(tls: TlsMaterial = {}): Probe {
-  const probeTls = createTlsProbe(tls);
+export function createAutoProbe(opening: Opening = {}): Probe {
+  const probeTls = createTlsProbe(opening);
+  const probeHttp2 = createHttp2Probe(opening);
   const speaksTls = new Set<string>();
 
   const probeEither: Probe = async (endpoint, signal) => {

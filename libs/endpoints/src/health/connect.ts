@@ -12,30 +12,50 @@ export type TlsMaterial = {
   readonly serverName?: string;
 };
 
-/** Opens a TCP or unix connection. Rejects with the socket's error, or with the abort reason once `signal` fires. */
-export function openConnection(endpoint: Endpoint, signal: AbortSignal): Promise<Socket> {
-  const socket = isUnixEndpoint(endpoint)
+/** How a connection begins. */
+export type Opening = TlsMaterial & {
+  /** Sent before all else, TLS included: the PROXY header of servers that demand one. */
+  readonly preamble?: Uint8Array;
+};
+
+/**
+ * Opens a TCP or unix connection, and sends the preamble. Rejects with the socket's error, or with the abort reason once
+ * `signal` fires.
+ */
+export async function openConnection(
+  endpoint: Endpoint,
+  signal: AbortSignal,
+  { preamble }: Pick<Opening, "preamble"> = {},
+): Promise<Socket> {
+  const connecting = isUnixEndpoint(endpoint)
     ? connect({ path: endpoint.host })
     : connect({ host: endpoint.host, port: endpoint.port, noDelay: true, lookup: lookupHost });
-  return untilOpen(socket, "connect", signal);
+  const socket = await untilOpen(connecting, "connect", signal);
+  if (preamble !== undefined) socket.write(preamble);
+  return socket;
 }
 
 /**
- * Opens a connection and completes a TLS handshake on it (ALPN h2 or http/1.1).
+ * Opens a connection and completes a TLS handshake on it (ALPN h2 or http/1.1, unless told otherwise).
  * With `verify` the peer's certificate must chain to the CA and carry the server name; otherwise any will do.
  */
 export async function openTlsConnection(
   endpoint: Endpoint,
-  { tls, verify, signal }: { tls: TlsMaterial; verify: boolean; signal: AbortSignal },
+  {
+    tls,
+    verify,
+    signal,
+    protocols = ["h2", "http/1.1"],
+  }: { tls: Opening; verify: boolean; signal: AbortSignal; protocols?: string[] },
 ): Promise<TLSSocket> {
-  const socket = await openConnection(endpoint, signal);
+  const socket = await openConnection(endpoint, signal, tls);
   const name = tls.serverName ?? (isUnixEndpoint(endpoint) ? "localhost" : canonicalHost(endpoint.host));
   const options: ConnectionOptions = {
     socket,
     host: name, // what the certificate is checked against; `servername` goes into SNI and must not be an address
     servername: isIP(name) === 0 ? name : "",
     rejectUnauthorized: verify,
-    ALPNProtocols: ["h2", "http/1.1"],
+    ALPNProtocols: protocols,
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),

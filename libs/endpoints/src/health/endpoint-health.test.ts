@@ -2,7 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type EndpointHealth, type HealthEvent, type HealthPolicy, nextHealth } from "./endpoint-health.ts";
 
-const policy: HealthPolicy = { silencesToEject: 2, minRetryMs: 100, maxRetryMs: 1_000, steadyMs: 60_000 };
+const policy: HealthPolicy = {
+  ...{ silencesToEject: 2, minRetryMs: 100, minOutlierRetryMs: 400, maxRetryMs: 1_000, steadyMs: 60_000 },
+};
+const failing: HealthEvent = { t: "failing", error: "e" };
 const silent: HealthEvent = { t: "silent", error: "e" };
 const unreachable: HealthEvent = { t: "unreachable", error: "e" };
 const alive: HealthEvent = { t: "alive" };
@@ -26,7 +29,9 @@ describe("nextHealth", () => {
     ["suspect recovers", [alive, silent, alive], "healthy"],
     ["suspect is ejected by the second silence", [alive, silent, silent], "ejected"],
     ["suspect is ejected when unreachable", [silent, unreachable], "ejected"],
-    ["ejected ignores more bad news", [unreachable, unreachable, silent], "ejected"],
+    ["ejected ignores more bad news", [unreachable, unreachable, silent, failing], "ejected"],
+    ["healthy is ejected as an outlier", [alive, failing], "ejected"],
+    ["what was given to it before does not end the one try", [alive, failing, retryDue, failing], "probing"],
     ["ejected is tried when its wait is over", [unreachable, retryDue], "probing"],
     ["probing recovers", [unreachable, retryDue, alive], "healthy"],
     ["probing is ejected again by one silence", [unreachable, retryDue, silent], "ejected"],
@@ -44,6 +49,17 @@ describe("nextHealth", () => {
       state = run([retryDue, unreachable], state);
     }
     expect(waits).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+  });
+
+  it("keeps an outlier out for longer, doubling up to the maximum", () => {
+    const waits: number[] = [];
+    let state: EndpointHealth = { t: "unknown" };
+    for (let n = 0; n < 4; n += 1) {
+      state = run([alive, failing], state);
+      if (state.t === "ejected") waits.push(state.waitMs);
+      state = run([retryDue], state);
+    }
+    expect(waits).toEqual([400, 800, 1_000, 1_000]);
   });
 
   it("remembers ejections of an endpoint that flaps, forgets them after a steady time", () => {

@@ -11,11 +11,12 @@
  *       │                   │   │ unreachable,   │ retry-due│
  *       │                   │   ▼ silent         │          │
  *       └───────────────────┼─▶ ejected ─────────┘◀─────────┘
- *                           └──── healthy on unreachable goes to ejected, too
+ *                           └──── healthy on unreachable or failing goes to ejected, too
  *
  * `silent` = it accepted us and said nothing in time (a stopped process, a lost packet): one more chance as `suspect`,
  * where it is used only if nobody better is left. `unreachable` = refused, reset, no route, dial timeout: out at once.
- * `probing` is the half-open state: one probe decides, no client is sent there.
+ * `failing` = it fails the work that others do (an outlier): out for longer, because the probes that would take it back found
+ * nothing wrong. `probing` is the half-open state: one probe decides, no client is sent there.
  */
 export type EndpointHealth =
   | { readonly t: "unknown" }
@@ -35,6 +36,7 @@ export type HealthEvent =
   | { readonly t: "alive" }
   | { readonly t: "silent"; readonly error: string }
   | { readonly t: "unreachable"; readonly error: string }
+  | { readonly t: "failing"; readonly error: string }
   | { readonly t: "retry-due" };
 
 export type HealthPolicy = {
@@ -42,6 +44,8 @@ export type HealthPolicy = {
   readonly silencesToEject: number;
   /** Wait before the first try of an ejected endpoint; doubles with every ejection in a row. */
   readonly minRetryMs: number;
+  /** The same for an outlier. */
+  readonly minOutlierRetryMs: number;
   readonly maxRetryMs: number;
   /** After so long in health earlier ejections no longer lengthen the next wait. */
   readonly steadyMs: number;
@@ -68,6 +72,12 @@ export function nextHealth(
       return onSilence(state, event.error, policy, moment);
     case "unreachable":
       return state.t === "ejected" ? state : eject(state, event.error, policy, moment);
+    case "failing": {
+      // What ends now may have been given to it before.
+      if (state.t === "ejected" || state.t === "probing") return state;
+      const minRetryMs = Math.max(policy.minRetryMs, policy.minOutlierRetryMs);
+      return eject(state, event.error, { ...policy, minRetryMs }, moment);
+    }
     case "retry-due":
       return state.t === "ejected" ? { t: "probing", ejections: state.ejections, error: state.error } : state;
     default:

@@ -52,6 +52,11 @@ export class EndpointMonitor {
     this.#handle({ t: "unreachable", error });
   }
 
+  /** It passes checks and fails the work. Ignored once ejected. */
+  reportFailing(error: string): void {
+    this.#handle({ t: "failing", error });
+  }
+
   /** Somebody needs this endpoint now: an ejected one is tried at once instead of when its wait is over. */
   hurry(): void {
     this.#handle({ t: "retry-due" });

@@ -1,8 +1,6 @@
 import { request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
-import { type Endpoint, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
-import { lookupHost } from "../lookup-host.ts";
-import type { TlsMaterial } from "./connect.ts";
+import { type Endpoint, endpointAddress, isTlsEndpoint, isUnixEndpoint } from "../endpoint.ts";
+import { type Opening, openConnection, openTlsConnection } from "./connect.ts";
 import type { Probe } from "./probe.ts";
 import { toFailure } from "./socket-probes.ts";
 
@@ -12,10 +10,10 @@ const maxBodyBytes = 64 * 1024;
  * Asks `GET /health`, which etcd and etcd's proxies answer with `{"health":"true"}`: alive on 200 unless the body says
  * otherwise, unreachable on any other status. etcd does a quorum read for it, so a member without a leader is out.
  */
-export function createHttpProbe(tls: TlsMaterial = {}, path = "/health"): Probe {
+export function createHttpProbe(opening: Opening = {}, path = "/health"): Probe {
   return async (endpoint, signal) => {
     try {
-      const { status, body } = await get(endpoint, { path, tls, signal });
+      const { status, body } = await get(endpoint, { path, opening, signal });
       if (status !== 200) return { t: "unreachable", error: `${path} answered ${status}` };
       return /"health"\s*:\s*"?false/.test(body)
         ? { t: "unreachable", error: `${path} says it is not healthy` }
@@ -26,27 +24,31 @@ export function createHttpProbe(tls: TlsMaterial = {}, path = "/health"): Probe 
   };
 }
 
-function get(
+async function get(
   endpoint: Endpoint,
-  { path, tls, signal }: { path: string; tls: TlsMaterial; signal: AbortSignal },
+  { path, opening, signal }: { path: string; opening: Opening; signal: AbortSignal },
 ): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const where = isUnixEndpoint(endpoint)
-      ? { socketPath: endpoint.host }
-      : { host: endpoint.host, port: endpoint.port, lookup: lookupHost };
-    const request = isTlsEndpoint(endpoint)
-      ? requestHttps({ ...where, path, agent: false, signal, rejectUnauthorized: false, ...tls })
-      : requestHttp({ ...where, path, agent: false, signal });
-    request.once("error", reject);
-    request.once("response", (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (text: string) => {
-        if (body.length < maxBodyBytes) body += text;
+  const socket = isTlsEndpoint(endpoint)
+    ? await openTlsConnection(endpoint, { tls: opening, verify: false, signal, protocols: ["http/1.1"] })
+    : await openConnection(endpoint, signal, opening);
+  try {
+    return await new Promise((resolve, reject) => {
+      const headers = { host: isUnixEndpoint(endpoint) ? "localhost" : endpointAddress(endpoint) };
+      const request = requestHttp({ createConnection: () => socket, path, headers, signal });
+      request.once("error", reject);
+      request.once("response", (response) => {
+        let body = "";
+        response.setEncoding("utf8");
+        response.on("data", (text: string) => {
+          if (body.length < maxBodyBytes) body += text;
+        });
+        response.once("error", reject);
+        response.once("end", () => resolve({ status: response.statusCode ?? 0, body }));
       });
-      response.once("error", reject);
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, body }));
+      request.end();
     });
-    request.end();
-  });
+  } finally {
+    socket.on("error", () => undefined); // nobody listens to what happens after the answer
+    socket.destroy();
+  }
 }

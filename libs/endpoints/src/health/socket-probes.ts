@@ -1,19 +1,21 @@
 import type { Socket } from "node:net";
-import { openConnection, openTlsConnection, type TlsMaterial } from "./connect.ts";
+import { type Opening, openConnection, openTlsConnection } from "./connect.ts";
 import type { Probe, ProbeResult } from "./probe.ts";
 
 /** Alive if it accepts connections. Cannot tell a stopped process from a running one: the kernel accepts for both. */
-export const probeTcp: Probe = async (endpoint, signal) => {
-  try {
-    (await openConnection(endpoint, signal)).destroy();
-    return { t: "alive" };
-  } catch (error) {
-    return toFailure(error, signal);
-  }
-};
+export function createTcpProbe(opening: Opening = {}): Probe {
+  return async (endpoint, signal) => {
+    try {
+      (await openConnection(endpoint, signal, opening)).destroy();
+      return { t: "alive" };
+    } catch (error) {
+      return toFailure(error, signal);
+    }
+  };
+}
 
 /** Alive if it completes a TLS handshake, with whatever certificate: this is about life, not about trust. */
-export function createTlsProbe(tls: TlsMaterial): Probe {
+export function createTlsProbe(tls: Opening): Probe {
   return async (endpoint, signal) => {
     try {
       (await openTlsConnection(endpoint, { tls, verify: false, signal })).destroy();
@@ -34,19 +36,21 @@ const http2Hello = Buffer.concat([
  * Alive if it answers an HTTP/2 greeting with anything at all. gRPC servers answer with their SETTINGS, HTTP/1 servers
  * with a 400; a TLS server hangs up, which is reported as unreachable with {@link hungUp}.
  */
-export const probeHttp2: Probe = async (endpoint, signal) => {
-  try {
-    const socket = await openConnection(endpoint, signal);
+export function createHttp2Probe(opening: Opening): Probe {
+  return async (endpoint, signal) => {
     try {
-      return await firstWord(socket, http2Hello, signal);
-    } finally {
-      socket.on("error", () => undefined); // nobody listens to what happens after the answer
-      socket.destroy();
+      const socket = await openConnection(endpoint, signal, opening);
+      try {
+        return await firstWord(socket, http2Hello, signal);
+      } finally {
+        socket.on("error", () => undefined); // nobody listens to what happens after the answer
+        socket.destroy();
+      }
+    } catch (error) {
+      return toFailure(error, signal);
     }
-  } catch (error) {
-    return toFailure(error, signal);
-  }
-};
+  };
+}
 
 export const hungUp = "closed the connection without a word";
 

@@ -1,5 +1,5 @@
 import { ConfigError, formatGoDuration, type Logger } from "@etcd-edge/runtime";
-import { DnsClient } from "../dns/dns-client.ts";
+import { createConfiguredClient } from "../dns/configured-client.ts";
 import { SrvLookupError } from "../dns/srv-lookup.ts";
 import { type Endpoint, endpointUrl } from "../endpoint.ts";
 import type { EndpointSource } from "../endpoint-set.ts";
@@ -44,7 +44,7 @@ export async function createConfiguredSource(options: ConfiguredSourceOptions): 
     return await followDiscovery({ urls: discoveryUrls, tier: options.discoveryTier }, endpoints, logger);
   if (domain === "") return { ...createStaticSource(endpoints), refresh: () => undefined };
   const source = createSrvSource({
-    client: new DnsClient(options.dnsServers.length > 0 ? { resolvers: options.dnsServers } : {}),
+    client: createConfiguredClient(options.dnsServers),
     domain,
     serviceName: options.discoverySrvName,
     validate: options.insecureDiscovery

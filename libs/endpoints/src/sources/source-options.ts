@@ -31,7 +31,7 @@ export const dnsServersOption: { readonly dnsServers: OptionSpec<"strings"> } = 
   dnsServers: stringsOption({
     flag: "dns-servers",
     default: [],
-    doc: "comma separated resolvers to ask for SRV records, as host:port (default: the system's)",
+    doc: "comma separated resolvers to ask for SRV records, and for targets that the system does not find, as host:port (default: the system's)",
     since: "edge",
   }),
 };

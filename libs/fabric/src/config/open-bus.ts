@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { ConfigError, type Logger, type Metrics } from "@etcd-edge/runtime";
 import { createInProcessBus } from "../bus/in-process-bus.ts";
 import type { MessageBus } from "../bus/message-bus.ts";
@@ -43,6 +44,22 @@ export function openBus(
   });
   exposeBus(metrics, bus);
   return { bus, key, isProtected: key !== undefined || hasCredentials(config) };
+}
+
+/**
+ * The bus of `--nats-url`, under the name of the tier and the host.
+ * @returns nothing where no server is named: for tiers that are complete without one
+ * @throws ConfigError as {@link openBus} does
+ */
+export function openNamedBus(
+  config: FabricConfig,
+  {
+    tier,
+    ...options
+  }: { readonly tier: string; readonly logger: Logger; readonly metrics: Metrics; readonly alone: string },
+): OpenedBus | undefined {
+  if (config.natsUrl.length === 0) return undefined;
+  return openBus(config, { ...options, name: `${tier} ${hostname()}` });
 }
 
 function exposeBus(metrics: Metrics, bus: MessageBus): void {

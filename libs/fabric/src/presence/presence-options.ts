@@ -1,43 +1,11 @@
-import { boolOption, type OptionSpec, stringOption } from "@etcd-edge/runtime";
+import { type OptionSpec, stringOption } from "@etcd-edge/runtime";
 
-/** Rows of the tiers that discovery tells of, and that follow it. */
-export const presenceOptions: {
-  readonly advertiseUrl: OptionSpec<"string">;
-  readonly discoveryTier: OptionSpec<"string">;
-} = {
+/** The row of a tier that discovery tells of, where etcd has no such flag. */
+export const presenceOptions: { readonly advertiseUrl: OptionSpec<"string"> } = {
   advertiseUrl: stringOption({
     flag: "advertise-url",
     default: "",
     doc: "host:port or URL at which clients reach this replica, told to --discovery-url and on NATS; {hostname} is filled in; empty tells nobody",
-    since: "edge",
-  }),
-  discoveryTier: stringOption({
-    flag: "discovery-tier",
-    default: "members",
-    doc: "whose endpoints --discovery-url or --discovery-fabric are asked for: members of etcd, or grpc-proxy, http-gateway or tcp-gateway",
-    since: "edge",
-    check: (value) =>
-      /^[a-z][a-z0-9-]{0,30}$/.test(value)
-        ? undefined
-        : `invalid argument ${JSON.stringify(value)} for "--discovery-tier" flag: must be members or the name of a tier`,
-  }),
-};
-
-/** Rows of a tier that can follow discovery over NATS. */
-export const fabricSourceOptions: {
-  readonly discoveryFabric: OptionSpec<"bool">;
-  readonly discoveryCluster: OptionSpec<"string">;
-} = {
-  discoveryFabric: boolOption({
-    flag: "discovery-fabric",
-    default: false,
-    doc: "follow the endpoints that discovery announces on NATS, instead of SRV records or --discovery-url",
-    since: "edge",
-  }),
-  discoveryCluster: stringOption({
-    flag: "discovery-cluster",
-    default: "etcd",
-    doc: "name of the etcd cluster (--cluster of discovery) whose announcements --discovery-fabric follows",
     since: "edge",
   }),
 };

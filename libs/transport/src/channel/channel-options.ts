@@ -4,7 +4,9 @@ import type { KeepaliveOptions } from "../http2/keepalive.ts";
 import type { ConnectionLimits } from "../http2/limits.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import type { Channel } from "./channel.ts";
+import type { ClientCall } from "./client-call.ts";
 import type { Endpoint } from "./dial.ts";
+import type { Outcome } from "./outcome.ts";
 
 /**
  *   idle ──call, connect()──► connecting ──SETTINGS──► ready ──last connection gone──► idle
@@ -45,6 +47,8 @@ export interface ChannelOptions {
   readonly maxPendingMs?: number;
   readonly counters?: TransportCounters;
   readonly onState?: (state: ChannelState, channel: Channel) => void;
+  /** A call has ended; told before its sink. Must not throw. */
+  readonly onCallEnd?: (outcome: Outcome, call: ClientCall) => void;
   /** A sink threw; its call was cancelled. By default the error is thrown where it ends the process. */
   readonly onSinkError?: (error: unknown) => void;
 }

@@ -16,6 +16,7 @@ import { WaitingCalls } from "./waiting-calls.ts";
 export class Channel implements CallOwner, AsyncDisposable {
   readonly counters: TransportCounters;
   readonly endpoint: Endpoint;
+  readonly onCallEnd: ChannelOptions["onCallEnd"];
   readonly #options: ChannelOptions;
   readonly #connectionOptions: ClientConnectionOptions;
   readonly #backoff: BackoffOptions;
@@ -33,6 +34,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   constructor(options: ChannelOptions) {
     this.#options = options;
     this.endpoint = options.endpoint;
+    this.onCallEnd = options.onCallEnd;
     this.counters = options.counters ?? createCounters();
     this.#waiting = new WaitingCalls(options.maxPendingBytes ?? 64 * 1024 * 1024, () => this.#describe());
     this.#backoff = { ...defaultBackoff, ...options.backoff };

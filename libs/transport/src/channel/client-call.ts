@@ -28,6 +28,8 @@ export interface CallOwner {
   /** A call that waits for a connection asks to hold message bytes. False: over the budget, the call must end. */
   admitPending(call: ClientCall, bytes: number): boolean;
   onSinkError(error: unknown): void;
+  /** A call has ended, and its sink is told next. */
+  readonly onCallEnd?: ((outcome: Outcome, call: ClientCall) => void) | undefined;
 }
 
 /** What a call is opened with. */
@@ -295,6 +297,7 @@ export class ClientCall extends GrpcStream implements Expirable {
     this.#isFinished = true;
     deadlines.delete(this);
     this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#owner.onCallEnd?.(outcome, this);
     this.#toSink(() => this.#sink.onEnd(outcome, this));
   }
 
