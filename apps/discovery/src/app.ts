@@ -8,6 +8,7 @@ import {
   EndpointPool,
   endpointUrl,
   type Probe,
+  parseEndpoints,
   type TlsMaterial,
 } from "@etcd-edge/endpoints";
 import {
@@ -21,6 +22,7 @@ import {
   reportPresence,
   topicOf,
 } from "@etcd-edge/fabric";
+import { loadOwnIdentity } from "@etcd-edge/identity";
 import {
   type AppContext,
   createAdminRoutes,
@@ -58,6 +60,11 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   const publisher = randomUUID();
   const metrics = createMetrics("discovery");
   const tls = await readTls(config);
+  const own = loadOwnIdentity(
+    { ...config, insecureSkipTlsVerify: false },
+    parseEndpoints(config.endpoints).endpoints,
+    logger,
+  );
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
   const dnsListen = config.dnsAddr === "" ? undefined : parseListenAddress(config.dnsAddr, "dns-addr");
 
@@ -69,6 +76,7 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   const upstream = undo.use(
     createUpstreamSources(config, {
       tls,
+      own,
       logger,
       onMembers: () => queueMicrotask(() => directory.refresh()),
     }),
@@ -116,6 +124,7 @@ export async function createApp(config: DiscoveryConfig, { logger }: AppContext)
   undo.defer(followPresences(bus, config.fabricPrefix, rollCall));
   const registry = startRegistry(config, {
     source: upstream.endpoints,
+    own,
     logger,
     onChange: () => tiers?.refresh(),
   });

@@ -1,5 +1,6 @@
 import {
   createConfiguredClient,
+  createMemberLister,
   createMemberSource,
   createSrvSource,
   createStaticSource,
@@ -13,7 +14,8 @@ import {
   type TlsMaterial,
   validateEndpoints,
 } from "@etcd-edge/endpoints";
-import { ConfigError, type Logger, readPem } from "@etcd-edge/runtime";
+import type { OwnIdentity } from "@etcd-edge/identity";
+import { ConfigError, type Logger, loadClientTls, readPem } from "@etcd-edge/runtime";
 import { type DiscoveryConfig, hasExplicitEndpoints } from "./command.ts";
 
 /** Where the endpoint set comes from: what was given or found by SRV, and the members those told of. */
@@ -26,7 +28,12 @@ export type UpstreamSources = AsyncDisposable & {
 /** @throws ConfigError with all endpoints that do not parse */
 export function createUpstreamSources(
   config: DiscoveryConfig,
-  { tls, logger, onMembers }: { tls: TlsMaterial; logger: Logger; onMembers: () => void },
+  {
+    tls,
+    own,
+    logger,
+    onMembers,
+  }: { tls: TlsMaterial; own: OwnIdentity | undefined; logger: Logger; onMembers: () => void },
 ): UpstreamSources {
   const seeds = createSeeds(config, tls, logger);
   if (config.endpointsAutoSyncInterval === 0) {
@@ -35,6 +42,13 @@ export function createUpstreamSources(
   const members = createMemberSource({
     seeds,
     tls,
+    // With auth on, etcd from 3.5 on tells members to users only.
+    ...(own && {
+      listMembers: createMemberLister({
+        tls: own.tls ?? loadClientTls({ ...config, insecureSkipTlsVerify: false }, logger),
+        user: own.credential,
+      }),
+    }),
     intervalMs: config.endpointsAutoSyncInterval,
     onOutcome: (outcome) => {
       logOutcome(logger, "member list", outcome);
@@ -62,7 +76,8 @@ export function createUpstreamSources(
 function createSeeds(config: DiscoveryConfig, tls: TlsMaterial, logger: Logger): EndpointSource {
   const { endpoints: listed, errors } = parseEndpoints(config.endpoints);
   if (errors.length > 0) throw new ConfigError(errors.join("\n"));
-  const given = listed.map((endpoint) => withScheme(endpoint, tls));
+  const hasTls = [tls.ca, tls.cert].some((file) => file !== undefined) || config.userCert !== "";
+  const given = listed.map((endpoint) => withScheme(endpoint, hasTls));
   const domain = config.discoverySrv;
   if (domain === "") {
     if (given.length === 0) throw new ConfigError("no endpoints found");
@@ -89,9 +104,9 @@ function createSeeds(config: DiscoveryConfig, tls: TlsMaterial, logger: Logger):
 }
 
 /** As the Go client reads it: an endpoint without a scheme is spoken to with TLS if there is TLS material. */
-function withScheme(endpoint: Endpoint, tls: TlsMaterial): Endpoint {
+function withScheme(endpoint: Endpoint, hasTls: boolean): Endpoint {
   if (endpoint.scheme !== "any") return endpoint;
-  return { ...endpoint, scheme: tls.ca !== undefined || tls.cert !== undefined ? "https" : "http" };
+  return { ...endpoint, scheme: hasTls ? "https" : "http" };
 }
 
 /** Members, with priority and weight of the seed that leads to the same place: a member list knows neither. */

@@ -1,8 +1,18 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { Resolver } from "node:dns/promises";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
-import { type EtcdCluster, findEtcdBinaries, requireProgram, startEtcdCluster } from "@etcd-edge/testkit";
+import {
+  createAuthority,
+  type EtcdCluster,
+  enableAuth,
+  findEtcdBinaries,
+  requireProgram,
+  startEtcdCluster,
+} from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   aliveUrls,
@@ -191,4 +201,44 @@ describe("without anybody upstream", () => {
     expect(await discovery.exited).toBe(0);
     await waiting;
   });
+});
+
+it("asks for the members as --user where etcd tells them to users only", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "etcd-edge-discovery-"));
+  const passwordFile = join(folder.path, "password");
+  await writeFile(passwordFile, "pw");
+  await using cluster = await startEtcdCluster({ binary: newest });
+  await enableAuth(cluster);
+  const [endpoint = ""] = cluster.endpoints;
+  const given = `--endpoints=${endpoint.replace("127.0.0.1", "localhost")}`;
+  await using discovery = await startDiscovery([given, "--user=root", `--password-file=${passwordFile}`]);
+  const set = await setThat(discovery, (one) => one.endpoints.some(({ name }) => name === "m1"));
+  expect(set.endpoints.map(({ url }) => url)).toEqual([`http://${endpoint}`]);
+
+  await using nobody = await startDiscovery([given]);
+  expect(await nobody.waitForLine("failed to get member list")).toContain("user name is empty");
+});
+
+it("reads what is registered as the user of --user-cert, and asks for the members", async () => {
+  await using authority = await createAuthority();
+  const nameless = await authority.issue({ name: "nameless" });
+  const edge = await authority.issue({ name: "edge", subject: "CN=edge" });
+  const certAuth = { ...nameless, trustedCaFile: authority.caFile };
+  await using cluster = await startEtcdCluster({ binary: newest, certAuth });
+  await enableAuth(cluster, ["edge"]);
+  const root = (...args: string[]) => cluster.etcdctl([...args, "--user=root:pw"]);
+  await root("role", "add", "reader");
+  await root("role", "grant-permission", "reader", "read", "tiers/", "tiers0");
+  await root("user", "grant-role", "edge", "reader");
+  await root("put", "tiers/10.0.0.9:1", '{"Op":0,"Addr":"10.0.0.9:1","Metadata":"{\\"name\\":\\"p\\"}"}');
+  const [endpoint = ""] = cluster.secureEndpoints;
+  await using discovery = await startDiscovery([
+    ...[`--endpoints=${endpoint.replace("127.0.0.1", "localhost")}`, `--cacert=${authority.caFile}`],
+    ...[`--cert=${nameless.certFile}`, `--key=${nameless.keyFile}`, "--resolver-prefix=tiers"],
+    ...[`--user-cert=${edge.certFile}`, `--user-key=${edge.keyFile}`],
+  ]);
+  const members = await setThat(discovery, (one) => one.endpoints.some(({ name }) => name === "m1"));
+  expect(members.endpoints.map(({ url }) => url)).toEqual([`https://${endpoint}`]);
+  const proxies = await setThat(discovery, (one) => one.endpoints.length > 0, "grpc-proxy");
+  expect(proxies.endpoints[0]?.url).toContain("10.0.0.9:1");
 });

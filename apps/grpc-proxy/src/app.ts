@@ -14,15 +14,15 @@ import {
   CertificateUsers,
   isJwtMethod,
   JwtMint,
+  loadOwnIdentity,
   readJwtKey,
-  readServiceUser,
   ServiceIdentity,
-  ServiceToken,
   TokenNames,
 } from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
+  type ClientTls,
   ConfigError,
   createAdminRoutes,
   createMetrics,
@@ -103,14 +103,14 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const listen = parseListenAddress(config.listenAddr, "listen-addr");
   const serverTls = await loadListenerTls(config, { listen, logger });
   const clientTls = loadClientTls(config, logger);
-  const serviceUser = readServiceUser(config);
-  const serviceToken = serviceUser === undefined ? undefined : new ServiceToken(serviceUser);
   if (config.insecureSkipTlsVerify)
     logger.warn("the proxy will not verify TLS certificates of etcd endpoints");
   const admin = config.metricsAddr === "" ? undefined : parseAdminAddress(config.metricsAddr);
   const given = parseEndpoints(config.endpoints);
   if (given.errors.length > 0) throw new ConfigError(given.errors.join("\n"));
 
+  const own = loadOwnIdentity(config, given.endpoints, logger);
+  const ownTls = own?.tls ?? clientTls;
   await using undo = new AsyncDisposableStack();
   const metrics = createMetrics("grpc-proxy");
   const opened = openNamedBus(config, {
@@ -131,16 +131,16 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
     intervalMs > 0
-      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
+      ? undo.use(followMembers({ seeds, intervalMs, tls: ownTls, user: own?.credential, logger }))
       : seeds;
   const counters = { client: createCounters(), etcd: createCounters() };
-  const createBalancer = (): ChannelBalancer =>
+  const createBalancer = (tls: ClientTls | undefined): ChannelBalancer =>
     new ChannelBalancer({
       source,
       outlierFailures: config.outlierFailures,
       createChannel: (endpoint, _use, tells) =>
         new Channel({
-          ...toChannelTarget(endpoint, clientTls),
+          ...toChannelTarget(endpoint, tls),
           ...toChannelOptions(config, counters.etcd),
           ...tells,
           onSinkError: (error) => logger.error("relay failed", { error }),
@@ -158,18 +158,23 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
           "previous-cluster-id": before.toString(16),
         }),
     });
-  const balancer = undo.use(createBalancer());
+  const balancer = undo.use(createBalancer(clientTls));
 
   const names = new TokenNames();
   // Our own identity never shares a connection with clients (rule 8).
-  const ownBalancer = serviceToken === undefined ? undefined : undo.use(createBalancer());
+  const ownBalancer = own === undefined ? undefined : undo.use(createBalancer(ownTls));
   const service =
-    serviceToken && ownBalancer
+    own && ownBalancer
       ? undo.use(
           new ServiceIdentity({
             balancer: ownBalancer,
-            token: serviceToken,
+            own: own.credential,
             clock: systemClock,
+            onRefused: (error) =>
+              logger.warn("etcd does not let the proxy act as its own user", {
+                user: own.credential.user,
+                error,
+              }),
             onAuthChanged: () => {
               watches.forgetPermissions();
               reads?.forgetPermissions();
@@ -197,7 +202,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     ...{ balancer, logger, metrics, epochs },
   });
   if (fabric !== undefined) undo.use(fabric);
-  const probe = createEpochProbe(ownBalancer ?? balancer, serviceToken);
+  const probe = createEpochProbe(ownBalancer ?? balancer, own?.credential);
   const store = config.shareReads
     ? await openStore(config, { clock: systemClock, logger, epochs, probe })
     : undefined;
@@ -298,7 +303,7 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
       { ...config, advertiseClientUrl },
       {
         balancer: ownBalancer ?? balancer,
-        token: serviceToken,
+        own: own?.credential,
         hostname: hostname(),
         logger,
       },

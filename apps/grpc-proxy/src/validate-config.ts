@@ -1,4 +1,4 @@
-import { isJwtMethod } from "@etcd-edge/identity";
+import { hasOwnIdentity, isJwtMethod } from "@etcd-edge/identity";
 import { ConfigError } from "@etcd-edge/runtime";
 import type { Config } from "./options.ts";
 import { checkStore } from "./reads/cache-options.ts";
@@ -23,11 +23,13 @@ function checkRegistration({ resolverPrefix, resolverTtl, advertiseClientUrl }: 
   return advertiseClientUrl === "" ? [...problems, 'invalid advertise-client-url ""'] : problems;
 }
 
-/** The revision that etcd compares tokens with is read from a token of our own. */
-function checkJwt({ authJwtKey, authJwtMethod, user }: Config): string[] {
+/** The revision that etcd compares tokens with is told to users: one of our own has to ask. */
+function checkJwt(config: Config): string[] {
+  const { authJwtKey, authJwtMethod } = config;
   if (authJwtKey === "") return [];
   const problems = isJwtMethod(authJwtMethod)
     ? []
     : [`--auth-jwt-method: etcd has no ${JSON.stringify(authJwtMethod)}`];
-  return user === "" ? [...problems, "--auth-jwt-key needs --user and --password-file"] : problems;
+  if (hasOwnIdentity(config)) return problems;
+  return [...problems, "--auth-jwt-key needs --user and --password-file, or --user-cert and --user-key"];
 }

@@ -18,13 +18,7 @@ import {
   openUpstreamSource,
   readFabricKey,
 } from "@etcd-edge/fabric";
-import {
-  isStaleTokenText,
-  readServiceUser,
-  ServiceIdentity,
-  ServiceToken,
-  TokenNames,
-} from "@etcd-edge/identity";
+import { isStaleTokenText, loadOwnIdentity, ServiceIdentity, TokenNames } from "@etcd-edge/identity";
 import {
   type AppContext,
   type ClientTls,
@@ -75,6 +69,7 @@ import { exposeTransportCounters } from "./server/transport-metrics.ts";
 import { createBalancedUpstream } from "./upstream/balanced-upstream.ts";
 import { askEtcdVersion } from "./upstream/etcd-version.ts";
 import { createHttpQuestions } from "./upstream/http-questions.ts";
+import { createNotedTokens } from "./upstream/noted-tokens.ts";
 import { createSharedReads } from "./upstream/shared-reads.ts";
 import { createTurnEnd, landAtTurnEnd } from "./upstream/turn-end.ts";
 import { createOpenWatch } from "./watch/watch-host.ts";
@@ -107,8 +102,9 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const address = parseListenAddress(config.listenAddr, "listen-addr");
   const cors = createCorsPolicy(config.cors);
   const findClient = createFindClient(config.trustedProxies);
-  const serviceUser = readServiceUser(config);
   const clientTls = loadClientTls(config, logger);
+  const own = loadOwnIdentity(config, given.endpoints, logger);
+  const ownTls = own?.tls ?? clientTls;
   const serverTls = await loadServerTls(config, { address: config.listenAddr, versions: {}, logger });
   if (serverTls === undefined && config.clientCrlFile !== "")
     logger.warn("--client-crl-file has no effect without TLS");
@@ -133,19 +129,18 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       logger,
     }),
   );
-  const serviceToken = serviceUser && new ServiceToken(serviceUser);
   const intervalMs = config.endpointsAutoSyncInterval;
   const source =
     intervalMs > 0
-      ? undo.use(followMembers({ seeds, intervalMs, tls: clientTls, user: serviceToken, logger }))
+      ? undo.use(followMembers({ seeds, intervalMs, tls: ownTls, user: own?.credential, logger }))
       : seeds;
-  const createBalancer = (): ChannelBalancer =>
+  const createBalancer = (tls: ClientTls | undefined): ChannelBalancer =>
     new ChannelBalancer({
       source,
       outlierFailures: config.outlierFailures,
       createChannel: (endpoint, use, tells) =>
         new Channel({
-          ...toChannelTarget(endpoint, clientTls),
+          ...toChannelTarget(endpoint, tls),
           keepalive,
           counters,
           backoff: { maxMs: maxReconnectMs },
@@ -156,8 +151,9 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       onTransition: ({ endpoint, from, to }) =>
         logger.info("endpoint changed", { address: endpointAddress(endpoint), from: from.t, to: to.t }),
     });
-  const balancer = undo.use(createBalancer());
-  const direct = createBalancedUpstream(balancer);
+  const balancer = undo.use(createBalancer(clientTls));
+  const names = new TokenNames();
+  const direct = createNotedTokens(createBalancedUpstream(balancer), names);
   const turnEnd = createTurnEnd(writeDue);
   const createReads = (over: ChannelBalancer, counts?: ReadCounts) =>
     new ReadHub({
@@ -169,12 +165,17 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
   const ownReads = createReads(balancer);
   // Our own identity never shares a connection with clients (rule 8).
   const service =
-    serviceToken &&
+    own &&
     undo.use(
       new ServiceIdentity({
-        balancer: undo.use(createBalancer()),
-        token: serviceToken,
+        balancer: undo.use(createBalancer(ownTls)),
+        own: own.credential,
         clock: systemClock,
+        onRefused: (error) =>
+          logger.warn("etcd does not let the gateway act as its own user", {
+            user: own.credential.user,
+            error,
+          }),
         onAuthChanged: () => {
           watches.forgetPermissions();
           underUser?.forgetPermissions();
@@ -220,7 +221,7 @@ export async function startHttpGateway(config: Config, { logger }: AppContext): 
       balancer,
       findTransform: findNoTransform,
       clock: systemClock,
-      names: new TokenNames(),
+      names,
       ...(service && { service }),
       ...toWatchOptions(config),
       onEvent: (event) => logHubEvent(event, logger),

@@ -31,7 +31,12 @@ export {
   uniqueEndpoints,
 } from "./endpoint-set.ts";
 export { createEtcdProbe } from "./etcd/etcd-probe.ts";
-export { type CallsAsUser, type FollowMembersOptions, followMembers } from "./etcd/follow-members.ts";
+export {
+  type CallsAsUser,
+  createMemberLister,
+  type FollowMembersOptions,
+  followMembers,
+} from "./etcd/follow-members.ts";
 export { createMemberSource, type MemberSource, type MemberSourceOptions } from "./etcd/member-source.ts";
 export { createAutoProbe } from "./health/auto-probe.ts";
 export type { Opening, TlsMaterial } from "./health/connect.ts";

@@ -1,9 +1,11 @@
 import { type OptionSpec, stringOption } from "@etcd-edge/runtime";
 
-/** The flags of a tier that has a user of etcd's of its own; `readServiceUser` reads what they say. */
+/** The flags of a tier that has a user of etcd's of its own; `loadOwnIdentity` reads what they say. */
 export const identityOptions: {
   readonly user: OptionSpec<"string">;
   readonly passwordFile: OptionSpec<"string">;
+  readonly userCert: OptionSpec<"string">;
+  readonly userKey: OptionSpec<"string">;
 } = {
   user: stringOption({
     flag: "user",
@@ -15,6 +17,18 @@ export const identityOptions: {
     flag: "password-file",
     default: "",
     doc: "file with the password of --user",
+    since: "edge",
+  }),
+  userCert: stringOption({
+    flag: "user-cert",
+    default: "",
+    doc: "instead of --user: TLS certificate file whose Common Name is the user of etcd that this tier acts as in its own name; needs etcd with --client-cert-auth, and travels on connections that carry no client's call",
+    since: "edge",
+  }),
+  userKey: stringOption({
+    flag: "user-key",
+    default: "",
+    doc: "TLS key file of --user-cert",
     since: "edge",
   }),
 };

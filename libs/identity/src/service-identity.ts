@@ -2,9 +2,11 @@ import { covers, type KeyRange, toKeyRange } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { Auth, Permission_Type, toGrpcJsService } from "@etcd-edge/proto";
 import type { Clock, Timer } from "@etcd-edge/runtime";
-import { CallError, type RawMetadata } from "@etcd-edge/transport";
+import { CallError, NO_METADATA, type RawMetadata } from "@etcd-edge/transport";
+import { credentialOfConnection, tokenToShow } from "./connection-credential.ts";
 import { readJwt } from "./jwt-claims.ts";
-import { isStaleToken, type ServiceToken } from "./service-token.ts";
+import type { ServiceCredential } from "./service-credential.ts";
+import { isStaleToken } from "./service-token.ts";
 
 const auth = toGrpcJsService(Auth);
 
@@ -16,21 +18,27 @@ const renewBeforeMs = 30_000;
 const pollMs = 1_000;
 /** What it says to those who may not ask, or that it has no such call (3.4): asked again when the token is new. */
 const permissionDenied = 7;
+const unavailable = 14;
+const deadlineExceeded = 4;
 const unimplemented = 12;
 
 export interface ServiceIdentityOptions {
   /** One whose connections carry no client's calls (rule 8). Not disposed of. */
   readonly balancer: ChannelBalancer;
-  readonly token: ServiceToken;
+  /** Where it is a certificate's, the connections of `balancer` show that. */
+  readonly own: ServiceCredential;
   readonly clock: Clock;
   /** Told when users, roles or whether there are any may have changed. */
   readonly onAuthChanged: () => void;
+  /** Told, once for each reason, why etcd does not let us act as the user; tried again meanwhile. */
+  readonly onRefused?: (error: unknown) => void;
 }
 
 /**
  *     waiting ──token, or auth is off──▶ ready ──it is refused──▶ waiting …
+ *            ╰─etcd takes the certificate─╯
  */
-type State = { readonly t: "waiting" } | { readonly t: "ready"; readonly token: string | undefined };
+type State = { readonly t: "waiting" } | { readonly t: "ready"; readonly credential: string | undefined };
 
 /**
  * The identity of ours that shared feeds and reads have toward etcd, and that can say what a user may read. Its token is
@@ -40,9 +48,11 @@ export class ServiceIdentity implements Disposable {
   readonly balancer: ChannelBalancer;
   /** Resolves when the first attempt to get a token is over, whatever came of it. Never rejects. */
   readonly tried: Promise<void>;
-  readonly #token: ServiceToken;
+  readonly #own: ServiceCredential;
   readonly #clock: Clock;
   readonly #onAuthChanged: () => void;
+  readonly #onRefused: (error: unknown) => void;
+  #lastRefusal: string | undefined = undefined;
   #state: State = { t: "waiting" };
   #refreshing: Promise<void> | undefined = undefined;
   #renewal: Timer | undefined = undefined;
@@ -50,9 +60,10 @@ export class ServiceIdentity implements Disposable {
   #authRevision: bigint | undefined = undefined;
   #isOver = false;
 
-  constructor({ balancer, token, clock, onAuthChanged }: ServiceIdentityOptions) {
+  constructor({ balancer, own, clock, onAuthChanged, onRefused = () => {} }: ServiceIdentityOptions) {
     this.balancer = balancer;
-    this.#token = token;
+    this.#own = own;
+    this.#onRefused = onRefused;
     this.#clock = clock;
     this.#onAuthChanged = onAuthChanged;
     this.tried = this.refresh();
@@ -60,7 +71,7 @@ export class ServiceIdentity implements Disposable {
 
   /** The user of etcd that it is. */
   get user(): string {
-    return this.#token.user;
+    return this.#own.user;
   }
 
   /** Whether anything can be done under it now. */
@@ -68,8 +79,9 @@ export class ServiceIdentity implements Disposable {
     return this.#state.t === "ready";
   }
 
-  /** What etcd is shown; nothing while auth is off. */
-  readonly credential = (): string | undefined => (this.#state.t === "ready" ? this.#state.token : undefined);
+  /** What tells it apart: a token, or what stands for its certificate. Nothing while it waits, or auth is off and says so. */
+  readonly credential = (): string | undefined =>
+    this.#state.t === "ready" ? this.#state.credential : undefined;
 
   /** Fetches another token; tries again by itself where that fails. Callers at the same time share it. Never rejects. */
   refresh(): Promise<void> {
@@ -80,14 +92,16 @@ export class ServiceIdentity implements Disposable {
   }
 
   /**
-   * The revision of users and roles, as our own token says it; nothing while auth is off. A new token is fetched for it.
-   * @throws Error where there is none to be had, or it is a simple one, which says nothing
+   * The revision of users and roles, as our own token says it, or etcd to whom a certificate names; nothing while auth is off. A new
+   * token is fetched for it.
+   * @throws Error where it is not to be had: a simple token says nothing, and `AuthStatus` is there since 3.5, for root until 3.6
    */
   async authRevision(): Promise<bigint | undefined> {
+    if (this.#own.by === "certificate") return await this.#askAuthRevision();
     await this.refresh();
     if (this.#state.t !== "ready") throw new Error("etcd gives no token to --user now");
-    if (this.#state.token === undefined) return undefined;
-    const revision = readJwt(this.#state.token)?.revision;
+    if (this.#state.credential === undefined) return undefined;
+    const revision = readJwt(this.#state.credential)?.revision;
     if (revision === undefined)
       throw new Error("etcd does not use JWT tokens: --auth-jwt-key is of no use with it");
     return revision;
@@ -126,17 +140,72 @@ export class ServiceIdentity implements Disposable {
     this.#renewal?.stop();
     this.#state = { t: "waiting" };
     try {
-      this.#token.forget();
-      const [, token] = await this.#token.metadata((path, metadata, payload) =>
-        this.#send(path, metadata, payload),
-      );
+      const credential = await this.#enter();
       if (this.#isOver) return;
-      this.#state = { t: "ready", token };
+      this.#state = { t: "ready", credential };
+      this.#lastRefusal = undefined;
       this.#onAuthChanged();
-      this.#renewal = token === undefined ? undefined : this.#renewLater(token);
-      this.#pollSoon();
-    } catch {
-      if (!this.#isOver) this.#renewal = this.#clock.setTimer(retryMs, () => void this.refresh());
+      this.#renewal = credential === undefined ? undefined : this.#renewLater(credential);
+      // At once: a change before the first answer is one that nobody sees.
+      void this.#askRevision();
+    } catch (error) {
+      if (this.#isOver) return;
+      this.#tellRefusal(error);
+      this.#renewal = this.#clock.setTimer(retryMs, () => void this.refresh());
+    }
+  }
+
+  /** @returns what tells us apart from now on @throws CallError, or why etcd does not take the certificate */
+  async #enter(): Promise<string | undefined> {
+    this.#own.forget();
+    const [, token] = await this.#own.metadata((path, metadata, payload) =>
+      this.#send(path, metadata, payload),
+    );
+    if (this.#own.by === "token") return token;
+    await this.#checkCertificate();
+    return credentialOfConnection(this.user);
+  }
+
+  /** Everybody may ask about themselves, and only about themselves: the answer tells whom etcd takes us for. */
+  async #checkCertificate(): Promise<void> {
+    const { path, requestSerialize } = auth.userGet;
+    try {
+      await this.#send(path, NO_METADATA, requestSerialize({ name: this.user }));
+    } catch (error) {
+      const text = error instanceof CallError ? error.message : "";
+      if (text === "etcdserver: permission denied") return; // it is somebody; that is for them to say who asks for something
+      if (text === "etcdserver: user name is empty")
+        throw new Error("etcd takes no user from certificates: it needs --client-cert-auth", {
+          cause: error,
+        });
+      if (text === "etcdserver: user name not found")
+        throw new Error(`etcd has no user ${JSON.stringify(this.user)}`, { cause: error });
+      throw error;
+    }
+  }
+
+  /** That etcd is away is told by those who look after its health. */
+  #tellRefusal(error: unknown): void {
+    if (error instanceof CallError && (error.code === unavailable || error.code === deadlineExceeded)) return;
+    const text = error instanceof Error ? error.message : String(error);
+    if (text === this.#lastRefusal) return;
+    this.#lastRefusal = text;
+    this.#onRefused(error);
+  }
+
+  async #askAuthRevision(): Promise<bigint | undefined> {
+    try {
+      const { enabled, authRevision } = await this.#call(auth.authStatus, {});
+      return enabled ? authRevision : undefined;
+    } catch (error) {
+      const code = error instanceof CallError ? error.code : undefined;
+      if (code === unimplemented)
+        throw new Error("--auth-jwt-key needs --user with etcd 3.4, not --user-cert", { cause: error });
+      if (code === permissionDenied)
+        throw new Error("--auth-jwt-key with --user-cert needs the role root before etcd 3.7", {
+          cause: error,
+        });
+      throw error;
     }
   }
 
@@ -176,7 +245,7 @@ export class ServiceIdentity implements Disposable {
   /** A call of our own, once more with a new token where the first was refused. @throws CallError */
   async #call<I, O>(method: UnaryMethod<I, O>, request: I): Promise<O> {
     const ask = async (): Promise<O> => {
-      const token = this.credential();
+      const token = tokenToShow(this.credential());
       const metadata = token === undefined ? [] : ["token", token];
       return method.responseDeserialize(
         await this.#send(method.path, metadata, method.requestSerialize(request)),

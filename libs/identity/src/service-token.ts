@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Auth, toGrpcJsService } from "@etcd-edge/proto";
 import { ConfigError } from "@etcd-edge/runtime";
 import { CallError, type RawMetadata } from "@etcd-edge/transport";
+import type { MakeCall, ServiceCredential } from "./service-credential.ts";
 
 const authenticate = toGrpcJsService(Auth).authenticate;
 
@@ -29,11 +30,9 @@ export function readServiceUser(config: { user: string; passwordFile: string }):
   }
 }
 
-/** Makes one unary call. @throws CallError */
-export type MakeCall = (path: string, metadata: RawMetadata, payload: Uint8Array) => Promise<Buffer>;
-
 /** A token that is fetched when it is first wanted, and again when etcd no longer takes it. */
-export class ServiceToken {
+export class ServiceToken implements ServiceCredential {
+  readonly by = "token";
   readonly #user: ServiceUser;
   #current: Promise<RawMetadata> | undefined;
 

@@ -1,6 +1,6 @@
 import { endOfPrefix } from "@etcd-edge/coalesce";
 import { type ChannelBalancer, endpointKey, type Upstream } from "@etcd-edge/endpoints";
-import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
+import type { MakeCall, ServiceCredential } from "@etcd-edge/identity";
 import {
   Compare_CompareResult,
   Compare_CompareTarget,
@@ -35,7 +35,7 @@ const tokenTimeoutMs = 5_000;
  * health that is known already, speak TLS as the flags say, and are open anyway. A token of our own must never travel
  * where clients' calls do (rule 8): with one the balancer must be another.
  */
-export function createUpstreamEtcd(balancer: ChannelBalancer, token?: ServiceToken): RegistryEtcd {
+export function createUpstreamEtcd(balancer: ChannelBalancer, token?: ServiceCredential): RegistryEtcd {
   const ask: Ask = (method, request, options) => askUpstream({ balancer, token }, method, request, options);
   return {
     async grant(ttlSeconds, options) {
@@ -110,7 +110,7 @@ type Ask = <I, O>(method: Method<I, O>, request: I, options: AskOptions) => Prom
 
 interface Way {
   readonly balancer: ChannelBalancer;
-  readonly token: ServiceToken | undefined;
+  readonly token: ServiceCredential | undefined;
 }
 
 async function askUpstream<I, O>(
@@ -149,7 +149,7 @@ async function callAny(
 
 /** Opens it once there is a token; one that etcd refuses is asked for anew by the next. */
 function openWatchAs(
-  token: ServiceToken,
+  token: ServiceCredential,
   balancer: ChannelBalancer,
   open: (metadata: RawMetadata) => () => void,
   watcher: RegistryWatcher,

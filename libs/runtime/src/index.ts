@@ -46,4 +46,5 @@ export { ensureSelfSigned } from "./tls/self-signed.ts";
 export { loadServerTls, type ServerTls } from "./tls/server-tls.ts";
 export { parseTlsVersions, type TlsVersions } from "./tls/tls-versions.ts";
 export { upstreamTlsOptions } from "./tls/upstream-tls-options.ts";
+export { loadUserTls, type UserTls } from "./tls/user-tls.ts";
 export { version } from "./version.ts";

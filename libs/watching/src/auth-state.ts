@@ -4,8 +4,11 @@ import type { HeaderView } from "@etcd-edge/proto";
 import { findNoTransform } from "./message-transform.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 
-/** etcd's answer to somebody who shows no credential, while auth is on. */
-const nobody = "etcdserver: user name is empty";
+/**
+ * etcd's answers to somebody who shows no credential, while auth is on: the second one over a connection whose certificate has an
+ * empty Common Name, where it runs with `--client-cert-auth`.
+ */
+const toNobody = ["etcdserver: user name is empty", "etcdserver: permission denied"];
 const timeoutMs = 2_000;
 const smallestKey = { t: "point", key: Uint8Array.of(0) } as const;
 
@@ -25,7 +28,10 @@ export async function isAuthEnabled(balancer: ChannelBalancer): Promise<boolean 
   try {
     const asked = probeAsNobody(balancer).then(
       () => false,
-      (error: unknown) => (error instanceof ProbeError && error.message.includes(nobody) ? true : undefined),
+      (error: unknown) =>
+        error instanceof ProbeError && toNobody.some((text) => error.message.includes(text))
+          ? true
+          : undefined,
     );
     return await Promise.race([asked, timeout.promise]);
   } finally {

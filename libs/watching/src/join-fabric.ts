@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { CompactionFloor, Epochs, FabricReplica, FeedSharing, HubPort } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
 import { createBusMessenger, type Messenger, type OpenedBus, startFeedSharing } from "@etcd-edge/fabric";
+import { hasOwnIdentity } from "@etcd-edge/identity";
 import { ConfigError, type Logger, type Metrics, systemClock, version } from "@etcd-edge/runtime";
 import { isAuthEnabled, probeAsNobody } from "./auth-state.ts";
 import type { FeedSharingConfig } from "./feed-sharing-options.ts";
@@ -33,7 +34,7 @@ export interface Fabric extends Disposable {
  */
 export async function joinFabric(
   opened: OpenedBus | undefined,
-  config: FeedSharingConfig & { readonly user: string },
+  config: FeedSharingConfig & { readonly user: string; readonly userCert: string },
   context: {
     readonly tier: string;
     /** What else decides which keys a client sees, beside who it is. */
@@ -48,7 +49,7 @@ export async function joinFabric(
   const { balancer, logger, metrics, tier, namespace, epochs } = context;
   let watches: WatchService | undefined;
   let floor: CompactionFloor | undefined;
-  if (!opened.isProtected && (config.user !== "" || (await isAuthEnabled(balancer)) === true)) {
+  if (!opened.isProtected && (hasOwnIdentity(config) || (await isAuthEnabled(balancer)) === true)) {
     throw new ConfigError(
       "auth is enabled in etcd: --nats-url needs credentials (in the URL, --nats-creds-file or --nats-cert) or --fabric-key-file",
     );

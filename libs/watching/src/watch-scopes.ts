@@ -15,6 +15,7 @@ import {
   type WatchSession,
 } from "@etcd-edge/coalesce";
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
+import { isAuthEnabled } from "./auth-state.ts";
 import { createPermissionSource } from "./credential-permissions.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { renewingSource } from "./renewing-source.ts";
@@ -117,7 +118,10 @@ export class WatchScopes {
     const { balancer, findTransform, clock, limits, service, names } = this.#options;
     const { hub, pool } = this.#createHub(key, balancer, credential, renew);
     const sessions = new Map<WatchSession, SessionTraits>();
-    const source = createPermissionSource({ credential: credential(), hub, names, service, findTransform });
+    const source = createPermissionSource({
+      ...{ credential: credential(), hub, names, service, findTransform },
+      isAuthOff: async () => (await isAuthEnabled(balancer)) === false,
+    });
     const book = new PermissionBook({
       clock,
       rememberMs: this.#options.authRecheckMs,

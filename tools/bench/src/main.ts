@@ -4,10 +4,11 @@ import { parseArgs } from "node:util";
 import { type Report, toMarkdown, writeReport } from "./report.ts";
 import type { BenchOptions } from "./scenarios/bench-options.ts";
 import { benchFabric } from "./scenarios/fabric.ts";
-import { benchFabricFaults } from "./scenarios/fabric-faults.ts";
+import { benchFabricFaults, benchFabricFaultsAlone } from "./scenarios/fabric-faults.ts";
 import { benchHttp } from "./scenarios/http.ts";
 import { benchLeases } from "./scenarios/leases.ts";
 import { benchReads } from "./scenarios/reads.ts";
+import { benchRevocation } from "./scenarios/revocation.ts";
 import { benchSoak } from "./scenarios/soak.ts";
 import { benchTcp } from "./scenarios/tcp.ts";
 import { benchTransport } from "./scenarios/transport.ts";
@@ -22,8 +23,10 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   http: benchHttp,
   fabric: benchFabric,
   "fabric-faults": benchFabricFaults,
+  "fabric-faults-alone": benchFabricFaultsAlone,
   leases: benchLeases,
   reads: benchReads,
+  revocation: benchRevocation,
   soak: benchSoak,
   watch: benchWatch,
   "watch-soak": benchWatchSoak,
@@ -58,4 +61,5 @@ if (values.help || suite === undefined) {
   });
   await writeReport(values.out, report);
   stdout.write(toMarkdown(report));
+  if (report.isBroken === true) process.exitCode = 1;
 }

@@ -23,6 +23,8 @@ export interface Report {
   readonly rows: readonly Row[];
   /** How it was measured, sentence by sentence. */
   readonly notes: readonly string[];
+  /** Whether something was seen that may never be, whatever the machine: the bench ends with 1 then. */
+  readonly isBroken?: boolean;
 }
 
 function round(value: number): string {

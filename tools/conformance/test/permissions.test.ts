@@ -1,8 +1,15 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findRpc } from "@etcd-edge/proto";
-import { type EtcdCluster, enableAuth, findEtcdBinaries, startEtcdCluster } from "@etcd-edge/testkit";
+import {
+  type CertificateAuthority,
+  createAuthority,
+  type EtcdCluster,
+  enableAuth,
+  findEtcdBinaries,
+  startEtcdCluster,
+} from "@etcd-edge/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../src/etcd-client.ts";
 import { auth } from "../src/methods.ts";
@@ -27,17 +34,32 @@ const watchLeak = { 3.5: 33, 3.6: 14, 3.7: 1 };
 
 type Matrix = ReadonlyMap<string, Outcome>;
 
-describe.each(await findEtcdBinaries())("what users may do, by tier, etcd $version", (binary) => {
+const binaries = await findEtcdBinaries();
+/** The oldest and the newest: what a certificate's identity may do differs by tier, not by release. */
+const ends = new Set([binaries.at(0), binaries.at(-1)]);
+
+const jsonRequests = matrixRequests.filter(({ path }) => findRpc(path)?.http.length !== 0);
+
+describe.each(binaries)("what users may do, by tier, etcd $version", (binary) => {
   let cluster: EtcdCluster;
   let folder: string;
+  let authority: CertificateAuthority;
   let direct: Matrix;
+  /** The same over a connection with a certificate that names nobody, to an etcd that asks for one. */
+  let directByCertificate: Matrix;
   const tokens = new Map<Caller, string>([["a wrong token", "wrong.1"]]);
   const root = (...args: string[]) => cluster.etcdctl([...args, "--user=root:pw"]);
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "etcd-edge-matrix-"));
     await writeFile(join(folder, "password"), "pw");
-    cluster = await startEtcdCluster({ binary, args: ["--bcrypt-cost=4"] });
+    authority = await createAuthority();
+    const { certFile, keyFile } = await authority.issue({ name: "nameless" });
+    cluster = await startEtcdCluster({
+      binary,
+      certAuth: { certFile, keyFile, trustedCaFile: authority.caFile },
+      args: ["--bcrypt-cost=4"],
+    });
     for (const key of ["a1", "k", "z"]) await cluster.etcdctl(["put", key, "v"]);
     await cluster.etcdctl(["put", "kk", "secret"]);
     // So that who may compact is told the same each time.
@@ -57,9 +79,14 @@ describe.each(await findEtcdBinaries())("what users may do, by tier, etcd $versi
       tokens.set(name, (await client.ask(auth.authenticate, { name, password: "pw" })).token);
     using straight = createGrpcMatrixClient(cluster.endpoints[0] ?? "");
     direct = await fill(straight, matrixRequests);
+    const tls = { ca: authority.ca, cert: await readFile(certFile), key: await readFile(keyFile) };
+    if (!ends.has(binary)) return;
+    using shown = createGrpcMatrixClient(cluster.secureEndpoints[0] ?? "", tls);
+    directByCertificate = await fill(shown, matrixRequests);
   });
   afterAll(async () => {
     await cluster[Symbol.asyncDispose]();
+    await authority[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -79,9 +106,9 @@ describe.each(await findEtcdBinaries())("what users may do, by tier, etcd $versi
   }
 
   /** The matrix of etcd itself, with the one cell in which ours is stricter than an older etcd. */
-  function expected(requests: readonly MatrixRequest[]): Matrix {
+  function expected(etcd: Matrix, requests: readonly MatrixRequest[]): Matrix {
     const names = new Set(requests.map(({ name }) => name));
-    const matrix = new Map([...direct].filter(([cell]) => names.has(cell.slice(cell.indexOf(": ") + 2))));
+    const matrix = new Map([...etcd].filter(([cell]) => names.has(cell.slice(cell.indexOf(": ") + 2))));
     if (!isAtLeast(binary.version, watchLeak)) {
       expect(matrix.get("bob: watch from k")).toBe("created"); // the leak is there
       matrix.set(
@@ -124,12 +151,39 @@ describe.each(await findEtcdBinaries())("what users may do, by tier, etcd $versi
     const client = undo.use(
       isJson ? createJsonMatrixClient(`http://${address}`) : createGrpcMatrixClient(address),
     );
-    const requests = isJson
-      ? matrixRequests.filter(({ path }) => findRpc(path)?.http.length !== 0)
-      : matrixRequests;
-    const wanted = Object.fromEntries(expected(requests));
+    const requests = isJson ? jsonRequests : matrixRequests;
+    await isLikeEtcd(client, requests, direct);
+  });
+
+  it.each(ends.has(binary) ? (["grpc-proxy", "http-gateway"] as const) : [])(
+    "rule 8: %s whose own identity is root's certificate: the same, and nobody is root",
+    async (tier) => {
+      await using undo = new AsyncDisposableStack();
+      const nameless = await authority.issue({ name: "nameless" });
+      const own = await authority.issue({ name: "root", subject: "CN=root" });
+      const flags = [
+        ...[`--cacert=${authority.caFile}`, `--cert=${nameless.certFile}`, `--key=${nameless.keyFile}`],
+        ...[`--user-cert=${own.certFile}`, `--user-key=${own.keyFile}`],
+        ...(tier === "grpc-proxy" ? ["--advertise-client-url="] : []),
+      ];
+      const address = await startTierProcess(tier, cluster.secureEndpoints, flags, undo);
+      const isJson = tier === "http-gateway";
+      const client = undo.use(
+        isJson ? createJsonMatrixClient(`http://${address}`) : createGrpcMatrixClient(address),
+      );
+      const requests = isJson ? jsonRequests : matrixRequests;
+      await isLikeEtcd(client, requests, directByCertificate);
+    },
+  );
+
+  async function isLikeEtcd(
+    client: MatrixClient,
+    requests: readonly MatrixRequest[],
+    etcd: Matrix,
+  ): Promise<void> {
+    const wanted = Object.fromEntries(expected(etcd, requests));
     expect(Object.fromEntries(await fill(client, requests))).toEqual(wanted);
     await warm(client);
     expect(Object.fromEntries(await fill(client, requests))).toEqual(wanted);
-  });
+  }
 });

@@ -22,6 +22,12 @@ export const verifyOptions = {
     doc: "what is judged: any etcd, proxy or gateway; clients go to one of them and to the next where it fails",
     since: "edge",
   }),
+  httpEndpoints: stringsOption({
+    flag: "http-endpoints",
+    default: [],
+    doc: "with --endpoints: http-gateways before the same etcd; of four clients three watch there, and one in three reads and writes",
+    since: "edge",
+  }),
   reference: stringsOption({
     flag: "reference",
     default: [],
@@ -79,7 +85,7 @@ export const verifyOptions = {
   httpReplicas: intOption({
     flag: "http-replicas",
     default: 0,
-    doc: "how many replicas of http-gateway --start starts beside the door, before the same etcd: of three clients two watch there, as JSON lines and as Server-Sent Events, and one in three reads and writes",
+    doc: "how many replicas of http-gateway --start starts beside the door, before the same etcd: of four clients three watch there, as JSON lines, as Server-Sent Events and over a WebSocket, and one in three reads and writes",
     since: "edge",
     check: (value) => (value >= 0 ? undefined : `--http-replicas must not be negative: ${value}`),
   }),
@@ -209,6 +215,8 @@ export function findProblems(config: VerifyConfig): readonly string[] {
   if (config.start === "" && config.endpoints.length === 0) problems.push("--endpoints or --start is needed");
   if (config.start !== "" && config.endpoints.length > 0)
     problems.push("--endpoints and --start exclude each other");
+  if (config.endpoints.length === 0 && config.httpEndpoints.length > 0)
+    problems.push("--http-endpoints needs --endpoints: --start starts doors of its own by --http-replicas");
   if (config.start === "" && config.faults.length > 0)
     problems.push("--faults needs --start: only what it starts may be disturbed");
   if (config.serviceUser && config.tokenTtl === 0)

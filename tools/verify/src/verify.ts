@@ -146,9 +146,11 @@ async function roundOptions(config: VerifyConfig, stack: Stack | undefined): Pro
     ...(config.user === "" ? {} : { user: { name, password: password.join(":") } }),
   };
   const reference = config.reference.length > 0 ? config.reference : config.endpoints;
+  const { httpEndpoints } = config;
+  const http = httpEndpoints.length === 0 ? stack?.httpTarget : { endpoints: httpEndpoints, ...common };
   return {
     target: stack?.target ?? { endpoints: config.endpoints, ...common },
-    ...(stack?.httpTarget && { http: stack.httpTarget }),
+    ...(http && { http }),
     reference: stack?.reference ?? { endpoints: reference, ...common },
     ratePerSecond: config.rate,
     clients: config.clients,
@@ -164,7 +166,7 @@ async function roundOptions(config: VerifyConfig, stack: Stack | undefined): Pro
 }
 
 function describe(config: VerifyConfig, stack: Stack | undefined): string {
-  if (stack === undefined) return config.endpoints.join(",");
+  if (stack === undefined) return [...config.endpoints, ...config.httpEndpoints].join(",");
   const { door, replicas, members, tls, tokenTtlSeconds, binary } = stack.options;
   const parts = [
     `${door}${door === "direct" ? "" : ` × ${replicas}`}`,

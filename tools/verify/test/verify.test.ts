@@ -91,6 +91,8 @@ describe("the command line", () => {
     expect(findProblems(configOf("--faults=cut"))).toHaveLength(2);
     expect(findProblems(configOf("--start=direct", "--endpoints=a:1"))).toHaveLength(1);
     expect(findProblems(configOf("--start=direct", "--faults=all"))).toEqual([]);
+    expect(findProblems(configOf("--start=direct", "--http-endpoints=a:1"))).toHaveLength(1);
+    expect(findProblems(configOf("--endpoints=a:1", "--http-endpoints=a:2"))).toEqual([]);
     expect(findProblems(configOf("--start=grpc-proxy", "--service-user"))).toHaveLength(1);
     expect(findProblems(configOf("--start=grpc-proxy", "--service-user", "--token-ttl=2s"))).toEqual([]);
   });

@@ -1,5 +1,5 @@
 import { ChannelBalancer, type EndpointSource, toChannelTarget } from "@etcd-edge/endpoints";
-import { readServiceUser, ServiceToken } from "@etcd-edge/identity";
+import type { OwnIdentity } from "@etcd-edge/identity";
 import { createUpstreamEtcd, RegisteredProxies, registryPrefix } from "@etcd-edge/registry";
 import { type Logger, loadClientTls, systemClock } from "@etcd-edge/runtime";
 import { Channel } from "@etcd-edge/transport";
@@ -19,16 +19,20 @@ export interface TierRegistry extends AsyncDisposable {
  */
 export function startRegistry(
   config: DiscoveryConfig,
-  { source, logger, onChange }: { source: EndpointSource; logger: Logger; onChange: () => void },
+  {
+    source,
+    own,
+    logger,
+    onChange,
+  }: { source: EndpointSource; own: OwnIdentity | undefined; logger: Logger; onChange: () => void },
 ): TierRegistry | undefined {
   if (config.resolverPrefix === "") return undefined;
-  const user = readServiceUser(config);
-  const tls = loadClientTls({ ...config, insecureSkipTlsVerify: false }, logger);
+  const tls = own?.tls ?? loadClientTls({ ...config, insecureSkipTlsVerify: false }, logger);
   const balancer = new ChannelBalancer({
     source,
     createChannel: (endpoint, _use, tells) => new Channel({ ...toChannelTarget(endpoint, tls), ...tells }),
   });
-  const etcd = createUpstreamEtcd(balancer, user === undefined ? undefined : new ServiceToken(user));
+  const etcd = createUpstreamEtcd(balancer, own?.credential);
   const prefix = registryPrefix("", config.resolverPrefix);
   const common = { etcd, prefix, clock: systemClock, logger };
   const proxies = new RegisteredProxies({ ...common, onChange });

@@ -26,7 +26,7 @@ describe("toCacheLimits", () => {
 });
 
 describe("checkStore", () => {
-  const config = { ...defaults, user: "", fabricKeyFile: "" };
+  const config = { ...defaults, user: "", userCert: "", fabricKeyFile: "" };
   it.each([
     ["no Redis", { redisUrl: "", user: "root" }],
     ["no users", { redisUrl: "redis://h" }],
@@ -39,6 +39,7 @@ describe("checkStore", () => {
 
   it("rule 37: refuses a Redis that anybody can write to where there are users", () => {
     expect(() => checkStore({ ...config, redisUrl: "redis://h", user: "root" })).toThrow("--fabric-key-file");
+    expect(() => checkStore({ ...config, redisUrl: "redis://h", userCert: "c" })).toThrow("--user-cert");
     expect(() => checkStore({ ...config, redisUrl: "redis://h", redisKey: "k" })).toThrow("given together");
   });
 

@@ -1,5 +1,6 @@
 import type { CacheLimits } from "@etcd-edge/coalesce";
 import { parseRedisUrl } from "@etcd-edge/fabric";
+import { hasOwnIdentity } from "@etcd-edge/identity";
 import {
   boolOption,
   ConfigError,
@@ -129,15 +130,15 @@ export function toCacheLimits(config: CacheConfig & { readonly authRecheck: numb
  * @throws ConfigError
  */
 export function checkStore(
-  config: CacheConfig & { readonly user: string; readonly fabricKeyFile: string },
+  config: CacheConfig & { readonly user: string; readonly userCert: string; readonly fabricKeyFile: string },
 ): void {
   if (config.redisUrl === "") return;
   if ((config.redisCert === "") !== (config.redisKey === ""))
     throw new ConfigError("--redis-cert and --redis-key must be given together");
   const isOpen = parseRedisUrl(config.redisUrl).password === undefined && config.redisCert === "";
-  if (config.user !== "" && config.fabricKeyFile === "" && isOpen) {
+  if (hasOwnIdentity(config) && config.fabricKeyFile === "" && isOpen) {
     throw new ConfigError(
-      "--redis-url needs a password, or --fabric-key-file, where etcd has users (--user): whoever can write to it could forge answers",
+      "--redis-url needs a password, or --fabric-key-file, where etcd has users (--user, --user-cert): whoever can write to it could forge answers",
     );
   }
 }

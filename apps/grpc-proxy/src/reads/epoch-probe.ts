@@ -1,5 +1,5 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
-import type { MakeCall, ServiceToken } from "@etcd-edge/identity";
+import type { MakeCall, ServiceCredential } from "@etcd-edge/identity";
 import {
   create,
   type HeaderView,
@@ -17,13 +17,13 @@ const request = toBinary(
 );
 
 /**
- * Asks a quorum how far the store is, in the proxy's own name: with the token of `--user`, or without any. Where etcd has users
- * and there is no such token it rejects, and what rests on it (the store that replicas share) is not used.
- * @param balancer of connections that carry no client's call, if there is a token (rule 8)
+ * Asks a quorum how far the store is, in the proxy's own name: as its own user, or as nobody. Where etcd has users
+ * and we are none it rejects, and what rests on it (the store that replicas share) is not used.
+ * @param balancer of connections that carry no client's call, if there is such a user (rule 8)
  */
 export function createEpochProbe(
   balancer: ChannelBalancer,
-  token: ServiceToken | undefined,
+  own: ServiceCredential | undefined,
 ): () => Promise<HeaderView> {
   return async () => {
     const upstream = balancer.pick();
@@ -33,9 +33,9 @@ export function createEpochProbe(
       return (await upstream.calls.unaryCall(path, metadata, payload, { deadlineAt })).payload;
     };
     const answer =
-      token === undefined
+      own === undefined
         ? await call(rangePath, [], request)
-        : await token.call(call, (metadata) => call(rangePath, metadata, request));
+        : await own.call(call, (metadata) => call(rangePath, metadata, request));
     return readResponseHeader(answer);
   };
 }

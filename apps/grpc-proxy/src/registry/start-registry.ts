@@ -1,5 +1,5 @@
 import type { ChannelBalancer } from "@etcd-edge/endpoints";
-import type { ServiceToken } from "@etcd-edge/identity";
+import type { ServiceCredential } from "@etcd-edge/identity";
 import {
   createUpstreamEtcd,
   formatRegistryValue,
@@ -21,9 +21,9 @@ export interface Registry extends AsyncDisposable {
 }
 
 export interface RegistryParts {
-  /** Where a token is given: one that carries no client's calls (rule 8). */
+  /** Where we have an identity of our own: one that carries no client's calls (rule 8). */
   readonly balancer: ChannelBalancer;
-  readonly token: ServiceToken | undefined;
+  readonly own: ServiceCredential | undefined;
   readonly hostname: string;
   readonly logger: Logger;
 }
@@ -31,20 +31,20 @@ export interface RegistryParts {
 /** `--advertise-client-url`, `--resolver-prefix` and `--resolver-ttl`. The first must have its host name filled in. */
 export function startRegistry(
   config: Pick<Config, "advertiseClientUrl" | "resolverPrefix" | "resolverTtl" | "namespace">,
-  { balancer, token, hostname, logger }: RegistryParts,
+  { balancer, own, hostname, logger }: RegistryParts,
 ): Registry {
-  const own = { name: hostname, address: config.advertiseClientUrl };
+  const entered = { name: hostname, address: config.advertiseClientUrl };
   const isRegistering = config.resolverPrefix !== "";
   const prefix = registryPrefix(config.namespace, config.resolverPrefix);
-  const common = { etcd: createUpstreamEtcd(balancer, token), clock: systemClock, logger };
+  const common = { etcd: createUpstreamEtcd(balancer, own), clock: systemClock, logger };
   const proxies = isRegistering ? new RegisteredProxies({ ...common, prefix }) : undefined;
-  const memberList = createMemberListAnswer(own, () => proxies?.current().values() ?? []);
+  const memberList = createMemberListAnswer(entered, () => proxies?.current().values() ?? []);
   let registration: Registration | undefined;
   return {
-    localAnswers: own.address === "" ? {} : { memberList },
+    localAnswers: entered.address === "" ? {} : { memberList },
     register: () => {
       if (!isRegistering) return;
-      const entry = { key: `${prefix}${own.address}`, value: formatRegistryValue(own) };
+      const entry = { key: `${prefix}${entered.address}`, value: formatRegistryValue(entered) };
       registration ??= new Registration({ ...common, ...entry, ttlSeconds: config.resolverTtl });
     },
     async [Symbol.asyncDispose]() {

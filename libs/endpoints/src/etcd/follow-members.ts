@@ -11,7 +11,7 @@ const memberList = toGrpcJsService(Cluster).memberList;
 
 type MakeCall = (path: string, metadata: RawMetadata, payload: Uint8Array) => Promise<Buffer>;
 
-/** In whose name a call is made: the `ServiceToken` of `@etcd-edge/identity` fits. */
+/** In whose name a call is made: the `ServiceCredential` of `@etcd-edge/identity` fits. */
 export interface CallsAsUser {
   /** @param call makes any call, for what has to be asked first @param use makes the call itself, with its metadata */
   call<T>(call: MakeCall, use: (metadata: RawMetadata) => Promise<T>): Promise<T>;
@@ -36,7 +36,7 @@ export function followMembers(options: FollowMembersOptions): EndpointSource {
   const members = createMemberSource({
     seeds,
     intervalMs,
-    listMembers: (endpoint, signal) => listMembers(endpoint, options, signal),
+    listMembers: createMemberLister(options),
     onOutcome: (outcome) => {
       if (outcome.t === "failed") {
         logger.warn("failed to get the member list", { error: textOf(outcome.error) });
@@ -61,6 +61,13 @@ export function followMembers(options: FollowMembersOptions): EndpointSource {
       await members[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Asks one endpoint for the members, in somebody's name. */
+export function createMemberLister(
+  options: Pick<FollowMembersOptions, "tls" | "user">,
+): (endpoint: Endpoint, signal: AbortSignal) => Promise<MemberListResponse> {
+  return (endpoint, signal) => listMembers(endpoint, options, signal);
 }
 
 /**

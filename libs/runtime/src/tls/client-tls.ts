@@ -27,6 +27,8 @@ interface ClientFiles {
   readonly key: string;
   readonly cacert: string;
   readonly insecureSkipTlsVerify: boolean;
+  /** A flag of TLS like the others, though not for these connections: see `loadUserTls`. */
+  readonly userCert?: string;
 }
 
 /**
@@ -38,19 +40,33 @@ interface ClientFiles {
  * @throws ConfigError for missing files, half a pair, or a Common Name
  */
 export function loadClientTls(files: ClientFiles, logger: Logger = silentLogger): ClientTls | undefined {
-  const { cert, key, cacert, insecureSkipTlsVerify } = files;
-  if (cert === "" && key === "" && cacert === "" && !insecureSkipTlsVerify) return undefined;
+  const { cert, key, cacert, insecureSkipTlsVerify, userCert = "" } = files;
+  if ([cert, key, cacert, userCert].every((path) => path === "") && !insecureSkipTlsVerify) return undefined;
   if ((cert === "") !== (key === "")) {
     throw new ConfigError(`KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`);
   }
-  let options = readFiles(files);
-  const hasChanged = createChangeCheck([cert, key, cacert].filter((path) => path !== ""));
+  return followFiles([cert, key, cacert], () => readFiles(files), logger);
+}
+
+/**
+ * What `read` makes of some files, made anew when one of them has changed; what it cannot be made of is logged.
+ *
+ * @throws what `read` throws at first
+ */
+export function followFiles(
+  paths: readonly string[],
+  read: () => ClientTlsOptions,
+  logger: Logger,
+): ClientTls {
+  let options = read();
+  const files = paths.filter((path) => path !== "");
+  const hasChanged = createChangeCheck(files);
   return {
     current: () => {
       if (!hasChanged()) return options;
       try {
-        options = readFiles(files);
-        logger.info("read the TLS files for connections to etcd again", { cert, cacert });
+        options = read();
+        logger.info("read the TLS files for connections to etcd again", { files });
       } catch (error) {
         logger.warn("kept the TLS files for connections to etcd: the new ones are not fit for use", {
           error,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { EtcdBinary } from "../binaries/etcd-binaries.ts";
 import { findFreePorts } from "../process/free-ports.ts";
-import { type EtcdMember, startEtcdMember } from "./etcd-member.ts";
+import { type EtcdMember, type MemberPlan, startEtcdMember } from "./etcd-member.ts";
 
 const execute = promisify(execFile);
 
@@ -17,6 +17,11 @@ export interface EtcdClusterOptions {
   readonly args?: readonly string[];
   /** Server certificate files: client URLs become https. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly trustedCaFile?: string };
+  /**
+   * A second listener of every member, with TLS, that wants client certificates of that authority and takes their Common Name for a
+   * user (`--client-cert-auth`). Members advertise it, and are healthy and asked by etcdctl at the first, in plaintext.
+   */
+  readonly certAuth?: { readonly certFile: string; readonly keyFile: string; readonly trustedCaFile: string };
   /** First client port; members take it and the two after it in steps of 10. Default: free ports. */
   readonly basePort?: number;
   /** Kept when disposed. Default: a temporary folder that is removed. */
@@ -31,6 +36,8 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly EtcdMember[];
   /** `host:port` of every member, as `--endpoints` takes it. */
   readonly endpoints: readonly string[];
+  /** The same of the listeners of `certAuth`; empty without it. */
+  readonly secureEndpoints: readonly string[];
   /** Runs etcdctl of the same version, patiently. @throws the error of execFile, with stdout and stderr */
   etcdctl(
     args: readonly string[],
@@ -67,6 +74,7 @@ async function tryStart(options: EtcdClusterOptions): Promise<EtcdCluster> {
     binary,
     members,
     endpoints,
+    secureEndpoints: plans.flatMap(({ secureAddress }) => secureAddress ?? []),
     etcdctl: (args, through = endpoints) =>
       execute(binary.etcdctl, [`--endpoints=${through.join(",")}`, ...patience, ...args], {
         env: { ...process.env, ETCDCTL_API: "3" },
@@ -82,7 +90,7 @@ const patience = ["--dial-timeout=20s", "--command-timeout=40s"];
 async function planMembers(
   options: EtcdClusterOptions,
   dataDir: string,
-): Promise<Parameters<typeof startEtcdMember>[0][]> {
+): Promise<(MemberPlan & { readonly secureAddress?: string })[]> {
   const count = options.members ?? 1;
   const { basePort } = options;
   const ports =
@@ -95,9 +103,11 @@ async function planMembers(
     clientUrl: `${scheme}://127.0.0.1:${ports[i]}`,
     peerUrl: `http://127.0.0.1:${ports[count + i]}`,
   }));
+  const securePorts = options.certAuth === undefined ? [] : await findFreePorts(count);
   const initialCluster = rows.map((row) => `${row.name}=${row.peerUrl}`).join(",");
-  return rows.map((row) => ({
+  return rows.map((row, i) => ({
     ...row,
+    ...(options.certAuth && { secureAddress: `127.0.0.1:${securePorts[i]}` }),
     program: options.binary.etcd,
     detached: options.detached ?? false,
     args: [
@@ -111,10 +121,17 @@ async function planMembers(
       `--initial-cluster-token=${dataDir}`,
       "--initial-cluster-state=new",
       "--logger=zap",
-      ...tlsArgs(options.tls),
+      ...tlsArgs(options.tls ?? options.certAuth),
+      ...(options.certAuth === undefined ? [] : secondListener(row.clientUrl, securePorts[i])),
       ...(options.args ?? []),
     ],
   }));
+}
+
+/** Of two flags of one name the last one counts. */
+function secondListener(first: string, port: number | undefined): string[] {
+  const second = `https://127.0.0.1:${port}`;
+  return [`--listen-client-urls=${first},${second}`, `--advertise-client-urls=${second}`];
 }
 
 function tlsArgs(tls: EtcdClusterOptions["tls"]): string[] {

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { type RunningProgram, startProgram } from "@etcd-edge/testkit";
 
+/** Who has not answered by then does not run. */
+const standsStillMs = 1_000;
 const apps = join(import.meta.dirname, "..", "..", "..", "..", "apps");
 
 /** One replica of a tier, which may be killed and started again at the same address. Dispose of it. */
@@ -10,6 +12,7 @@ export class DoorProcess implements AsyncDisposable {
   readonly adminUrl: string;
   readonly #flags: readonly string[];
   #program: RunningProgram | undefined = undefined;
+  #rangesAtEtcd: readonly string[] = [];
   /** What processes before this one had counted when they were ended. */
   readonly #past = new Map<string, number>();
 
@@ -62,15 +65,24 @@ export class DoorProcess implements AsyncDisposable {
     }
   }
 
-  /** Whether it has the watch of a range at etcd. */
-  async isIngesting(range: string): Promise<boolean> {
-    const answer = await fetch(`${this.adminUrl}/explain/watch`);
-    const scopes = (await answer.json()) as {
-      readonly feeds: readonly { readonly range: string; readonly fabric?: { readonly role: string } }[];
-    }[];
-    return scopes.some(({ feeds }) =>
-      feeds.some((feed) => feed.range === range && feed.fabric?.role === "ingesting"),
-    );
+  /** The ranges that it watches at etcd itself, once for each watch. While it stands still what it said last counts. */
+  async rangesAtEtcd(): Promise<readonly string[]> {
+    try {
+      const answer = await fetch(`${this.adminUrl}/explain/watch?limit=0`, {
+        signal: AbortSignal.timeout(standsStillMs),
+      });
+      const scopes = (await answer.json()) as {
+        readonly feeds: readonly { readonly range: string; readonly fabric?: { readonly role: string } }[];
+      }[];
+      const feeds = scopes.flatMap((scope) => scope.feeds);
+      this.#rangesAtEtcd = feeds
+        .filter(({ fabric }) => fabric?.role !== "following")
+        .map(({ range }) => range);
+    } catch (error) {
+      // Nobody listens: it is gone, and its watches with it.
+      if (!(error instanceof DOMException)) this.#rangesAtEtcd = [];
+    }
+    return this.#rangesAtEtcd;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

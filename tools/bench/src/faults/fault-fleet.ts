@@ -93,8 +93,14 @@ export class FaultFleet implements AsyncDisposable {
     return watches;
   }
 
+  /** How many watches of some ranges the doors have at etcd, by their own word: also where others watch there, too. */
+  async watchesOf(ranges: readonly string[]): Promise<number> {
+    const said = await Promise.all(this.doors.map((door) => door.rangesAtEtcd()));
+    return said.flat().filter((range) => ranges.includes(range)).length;
+  }
+
   async ingester(range: string): Promise<DoorProcess> {
-    for (const door of this.doors) if (await door.isIngesting(range)) return door;
+    for (const door of this.doors) if ((await door.rangesAtEtcd()).includes(range)) return door;
     throw new Error(`nobody watches ${range}`);
   }
 

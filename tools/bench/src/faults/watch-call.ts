@@ -15,8 +15,9 @@ interface WatchTold {
 /** Opens a watch of the keys below `range`, from a revision on or, with 0, from now on. @returns how to leave it */
 export type OpenWatch = (range: string, start: bigint, told: WatchTold) => () => void;
 
-/** Over gRPC; all watches of a door on one connection. */
-export function watchesOver(channel: Channel): OpenWatch {
+/** Over gRPC; all watches of a door on one connection. @param token of the user whose they are */
+export function watchesOver(channel: Channel, token?: string): OpenWatch {
+  const metadata = token === undefined ? [] : ["token", token];
   return (range, startRevision, told) => {
     let isOver = false;
     const end = (): void => {
@@ -32,7 +33,7 @@ export function watchesOver(channel: Channel): OpenWatch {
       else if (created) told.onCreated(header?.revision ?? 0n);
       else told.onEvents(events.map(({ kv }) => kv?.modRevision ?? 0n));
     };
-    const call = channel.open("/etcdserverpb.Watch/Watch", [], {}, { onMessage, onEnd: end });
+    const call = channel.open("/etcdserverpb.Watch/Watch", metadata, {}, { onMessage, onEnd: end });
     call.sendMessage(toBinary(WatchRequestSchema, asked));
     return () => {
       isOver = true;
@@ -50,8 +51,8 @@ interface Told {
   };
 }
 
-/** Over HTTP, as lines of JSON; a connection for each. Dispose of the agent. */
-export function watchesAt(port: number, agent: Agent): OpenWatch {
+/** Over HTTP, as lines of JSON; a connection for each. Dispose of the agent. @param token of the user whose they are */
+export function watchesAt(port: number, agent: Agent, token?: string): OpenWatch {
   return (range, start, told) => {
     let isOver = false;
     const end = (): void => {
@@ -62,7 +63,10 @@ export function watchesAt(port: number, agent: Agent): OpenWatch {
     const body = JSON.stringify({
       create_request: { key, range_end: rangeEnd, start_revision: String(start) },
     });
-    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const headers = {
+      ...{ "content-type": "application/json", "content-length": Buffer.byteLength(body) },
+      ...(token !== undefined && { authorization: token }),
+    };
     const call = httpRequest({ host: "127.0.0.1", port, path: "/v3/watch", method: "POST", headers, agent });
     call.on("error", end);
     call.on("close", end);

@@ -1,5 +1,4 @@
 import { Agent } from "node:http";
-import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, RangeRequestSchema, RangeResponseSchema, toBinary } from "@etcd-edge/proto";
 import { startEtcdCluster } from "@etcd-edge/testkit";
@@ -7,8 +6,10 @@ import { Channel } from "@etcd-edge/transport";
 import { findChosenEtcd } from "../chosen-etcd.ts";
 import type { DoorProcess } from "../faults/door-process.ts";
 import { FaultFleet } from "../faults/fault-fleet.ts";
+import { type Fault, fleetFaults } from "../faults/fleet-faults.ts";
 import { RangeHistory } from "../faults/range-history.ts";
 import { type Findings, ResumingWatcher } from "../faults/resuming-watcher.ts";
+import { type Verdict, VerifyBeside } from "../faults/verify-beside.ts";
 import { type OpenWatch, watchesAt, watchesOver } from "../faults/watch-call.ts";
 import { machineNotes, type Report, type Row } from "../report.ts";
 import { summarise } from "../stats.ts";
@@ -29,96 +30,14 @@ const counted = {
   bytes: "etcd_edge_fabric_frame_bytes_out_total",
 } as const;
 
-/** Something that happens to a fleet. */
-interface Fault {
-  readonly name: string;
-  /**
-   * Settles when it is past: recovery counts from then on.
-   * @param excuse whose clients cannot get anything meanwhile
-   */
-  act(fleet: FaultFleet, excuse: (door: DoorProcess) => void): Promise<void>;
-}
+/** How many watches of the ranges etcd has. */
+type CountWatches = () => Promise<number>;
 
-const faults: readonly Fault[] = [
-  { name: "nothing", act: () => delay(10_000) },
-  {
-    name: "kill -9 of the ingester, started again after 3 s",
-    act: async (fleet) => {
-      const victim = await fleet.ingester(rangeText(firstRange));
-      await victim.end("SIGKILL", Object.values(counted));
-      await delay(3_000);
-      await victim.start();
-    },
-  },
-  {
-    name: "the ingester stands still for 5 s",
-    act: async (fleet, excuse) => {
-      const victim = await fleet.ingester(rangeText(firstRange));
-      excuse(victim);
-      victim.signal("SIGSTOP");
-      await delay(5_000);
-      victim.signal("SIGCONT");
-    },
-  },
-  {
-    name: "NATS is started anew",
-    act: async (fleet) => {
-      await fleet.stopNats();
-      await fleet.startNats();
-    },
-  },
-  {
-    name: "NATS is away for 60 s",
-    act: async (fleet) => {
-      await fleet.stopNats();
-      await delay(60_000);
-      await fleet.startNats();
-    },
-  },
-  ...(["dropPercent", "duplicatePercent", "reorderPercent"] as const).map((what) => ({
-    name: `5 % of frames ${{ dropPercent: "lost", duplicatePercent: "twice", reorderPercent: "late" }[what]}, 20 s`,
-    act: async (fleet: FaultFleet) => {
-      fleet.relay.setWeather({ [what]: 5 });
-      await delay(20_000);
-      fleet.relay.setWeather({});
-    },
-  })),
-  { name: "Redis is flushed", act: (fleet) => tellRedis(fleet.redisPort, "FLUSHALL") },
-  {
-    name: "NATS, then Redis away, back in that order",
-    act: async (fleet) => {
-      await fleet.stopNats();
-      await delay(3_000);
-      await fleet.stopRedis();
-      await delay(3_000);
-      await fleet.startNats();
-      await delay(3_000);
-      await fleet.startRedis();
-    },
-  },
-  {
-    name: "Redis, then NATS away, back in that order",
-    act: async (fleet) => {
-      await fleet.stopRedis();
-      await delay(3_000);
-      await fleet.stopNats();
-      await delay(3_000);
-      await fleet.startRedis();
-      await delay(3_000);
-      await fleet.startNats();
-    },
-  },
-  {
-    name: "all replicas restarted by SIGTERM, one by one",
-    act: async (fleet) => {
-      for (const door of fleet.doors) {
-        await door.end("SIGTERM", Object.values(counted));
-        await door.start();
-        await delay(2_000);
-      }
-    },
-  },
-];
+/** The same by two who know. */
+interface Counted {
+  readonly fleet: number;
+  readonly etcd: number;
+}
 
 /** What one fault did. */
 interface Outcome {
@@ -134,28 +53,62 @@ interface Outcome {
   readonly failedReads: number;
 }
 
-/** Faults, one after the other, under watchers whose every event is checked. */
-export async function benchFabricFaults(options: BenchOptions): Promise<Report> {
+/** Faults, one after the other, under watchers whose every event is checked, with verify at the same doors all the while. */
+export function benchFabricFaults(options: BenchOptions): Promise<Report> {
+  return sufferAll("fabric-faults", options, true);
+}
+
+/** The same with nobody else there, so that etcd's own count of watches, and the fleet's of frames, is that of these watchers. */
+export function benchFabricFaultsAlone(options: BenchOptions): Promise<Report> {
+  return sufferAll("fabric-faults-alone", options, false);
+}
+
+async function sufferAll(suite: string, options: BenchOptions, hasVerify: boolean): Promise<Report> {
   const binary = await findChosenEtcd(options.etcd);
   await using cluster = await startEtcdCluster({ binary });
   await using fleet = await FaultFleet.start(cluster, tiers);
-  await using history = new RangeHistory(cluster.endpoints[0] ?? "", ranges);
-  await using load = await Load.start(fleet, history);
+  const [etcd = ""] = cluster.endpoints;
+  await using history = new RangeHistory(etcd, ranges);
+  const texts = ranges.map(rangeText);
+  const byFleet: CountWatches = () => fleet.watchesOf(texts);
+  const byEtcd: CountWatches = () => fleet.watchesAtEtcd();
+  await using load = await Load.start(fleet, history, hasVerify ? byFleet : byEtcd);
   await load.isQuiet();
+  const before: Counted = { fleet: await byFleet(), etcd: await byEtcd() };
+  await using verify = hasVerify ? await VerifyBeside.start(fleet, etcd) : undefined;
   const outcomes: Outcome[] = [];
-  for (const fault of faults) outcomes.push(await load.suffer(fault));
+  for (const fault of fleetFaults(rangeText(firstRange), Object.values(counted)))
+    outcomes.push(await load.suffer(fault));
+  const verdict = await verify?.judge();
+  await load.isQuiet(byEtcd);
+  const after: Counted = { fleet: await byFleet(), etcd: await byEtcd() };
   const missing = await load.finish();
   const { findings } = load;
+  const counter = hasVerify
+    ? "Watches are those of the five ranges as the doors tell them at /explain/watch, every 50 ms, because verify has watches at etcd, too; before it came and after it went etcd's own count is beside theirs."
+    : "Watches at etcd are by its own count, every 50 ms.";
   return {
-    suite: "fabric-faults",
-    rows: toRows(outcomes, findings, missing),
+    suite,
+    rows: [
+      ...toRows(outcomes, findings, missing, hasVerify),
+      ...countRows("before", before),
+      ...countRows("at the end", after),
+      ...(verdict === undefined ? [] : verdictRows(verdict)),
+    ],
     notes: [
       `etcd ${binary.version}, one member; ${tiers.join(", ")}, NATS behind a relay that knows its messages, and Redis, on one machine; ${watchers} watchers of ${ranges.length} ranges spread over the five, a put every ${putEveryMs} ms. Clients whose stream ends go on at the same door from their next revision.`,
-      "Every event is compared: it must be the next one of its range. Longest wait is from the put being sent to its event being there, at clients that did not lose their stream. Watches at etcd are by its own count, every 50 ms. Recovery is from the end of the fault to one watch of each range that lasts a second.",
+      `Every event is compared: it must be the next one of its range. Longest wait is from the put being sent to its event being there, at clients that did not lose their stream. ${counter} Recovery is from the end of the fault to one watch of each range that lasts a second.`,
       "Reads are pages at one revision, ten a second, through the proxies in turn.",
+      ...(hasVerify
+        ? [
+            "verify ran from before the first row to after the last, a process of its own on keys of its own at the same five doors: 6 clients, 6 streams of watches, 40 calls a second, judged every 20 s.",
+          ]
+        : []),
       ...findings.texts,
+      ...(verdict?.texts ?? []),
       ...machineNotes(),
     ],
+    isBroken: findings.wrong > 0 || missing > 0 || verdict?.isKept === false,
   };
 }
 
@@ -164,6 +117,7 @@ class Load implements AsyncDisposable {
   readonly findings: Findings = { events: 0, wrong: 0, resumes: 0, worstMs: 0, texts: [] };
   readonly #fleet: FaultFleet;
   readonly #history: RangeHistory;
+  readonly #countWatches: CountWatches;
   readonly #watchers: ResumingWatcher[] = [];
   readonly #at = new Map<DoorProcess, ResumingWatcher[]>();
   readonly #channels: Channel[] = [];
@@ -172,13 +126,14 @@ class Load implements AsyncDisposable {
   #failedReads = 0;
   #isWriting = true;
 
-  private constructor(fleet: FaultFleet, history: RangeHistory) {
+  private constructor(fleet: FaultFleet, history: RangeHistory, countWatches: CountWatches) {
     this.#fleet = fleet;
     this.#history = history;
+    this.#countWatches = countWatches;
   }
 
-  static async start(fleet: FaultFleet, history: RangeHistory): Promise<Load> {
-    const load = new Load(fleet, history);
+  static async start(fleet: FaultFleet, history: RangeHistory, countWatches: CountWatches): Promise<Load> {
+    const load = new Load(fleet, history, countWatches);
     for (let i = 0; i < ranges.length; i++) await history.put();
     const opens = fleet.doors.map(({ tier, port }): OpenWatch => {
       if (tier === "http-gateway") return watchesAt(port, load.#agent);
@@ -201,12 +156,12 @@ class Load implements AsyncDisposable {
   }
 
   /** Waits until etcd has one watch of each range, and still has a second later. @returns how long that took */
-  async isQuiet(): Promise<number> {
+  async isQuiet(count: CountWatches = this.#countWatches): Promise<number> {
     const began = performance.now();
     let since: number | undefined;
     while (performance.now() - began < patienceMs) {
       const now = performance.now();
-      if ((await this.#fleet.watchesAtEtcd()) !== ranges.length) since = undefined;
+      if ((await count()) !== ranges.length) since = undefined;
       else since ??= now;
       if (since !== undefined && now - since >= 1_000) return Math.round(since - began);
       await delay(sampleEveryMs);
@@ -221,7 +176,7 @@ class Load implements AsyncDisposable {
     let isOver = false;
     const sampling = (async () => {
       while (!isOver) {
-        mostWatches = Math.max(mostWatches, await this.#fleet.watchesAtEtcd());
+        mostWatches = Math.max(mostWatches, await this.#countWatches());
         await delay(sampleEveryMs);
       }
     })();
@@ -307,41 +262,65 @@ function rangeText(range: string): string {
   return `["${range}/", "${range}0")`;
 }
 
-function tellRedis(port: number, command: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect({ host: "127.0.0.1", port }, () => socket.write(`${command}\r\n`));
-  socket.on("error", reject);
-  socket.once("data", () => {
-    socket.destroy();
-    resolve();
-  });
-  return promise;
+function countRow(what: string, side: string, value: number, unit = ""): Row {
+  return { what, side, unit, summary: summarise([value]) };
 }
 
-function toRows(outcomes: readonly Outcome[], findings: Findings, missing: number): Row[] {
-  const count = (what: string, side: string, value: number, unit = ""): Row => ({
-    ...{ what, side, unit, summary: summarise([value]) },
-  });
+/** Of what is counted beside verify frames and upstream creates are anybody's: they are not told then. */
+function toRows(
+  outcomes: readonly Outcome[],
+  findings: Findings,
+  missing: number,
+  hasVerify: boolean,
+): Row[] {
   const [calm] = outcomes;
   const perEvent = (of: "frames" | "bytes"): number => (calm?.[of] ?? 0) / (calm?.events ?? 1);
   return [
     {
-      ...count("events out of order, twice or missing in between", "all", findings.wrong),
+      ...countRow("events out of order, twice or missing in between", "all", findings.wrong),
       goal: "0",
       met: findings.wrong === 0,
     },
-    { ...count("events missing at the end", "all", missing), goal: "0", met: missing === 0 },
-    count("events compared", "all", findings.events),
-    count("frames per event", "nothing", perEvent("frames")),
-    count("bytes on NATS per event of 64 bytes of value", "nothing", perEvent("bytes"), "B"),
-    ...outcomes.map(({ name, worstMs }) => count("longest wait for an event", name, worstMs, "ms")),
-    ...outcomes.map(({ name, mostWatches }) => count("most watches at etcd", name, mostWatches)),
+    { ...countRow("events missing at the end", "all", missing), goal: "0", met: missing === 0 },
+    countRow("events compared", "all", findings.events),
+    ...(hasVerify
+      ? []
+      : [
+          countRow("frames per event", "nothing", perEvent("frames")),
+          countRow("bytes on NATS per event of 64 bytes of value", "nothing", perEvent("bytes"), "B"),
+        ]),
+    ...outcomes.map(({ name, worstMs }) => countRow("longest wait for an event", name, worstMs, "ms")),
+    ...outcomes.map(({ name, mostWatches }) => countRow("most watches at etcd", name, mostWatches)),
     ...outcomes.map(({ name, recoveredMs }) => ({
-      ...count("to one watch of each range", name, recoveredMs, "ms"),
+      ...countRow("to one watch of each range", name, recoveredMs, "ms"),
       ...{ goal: "≤ 2,000 ms", met: recoveredMs <= 2_000 },
     })),
-    ...outcomes.map(({ name, creates }) => count("watches opened at etcd", name, creates)),
-    ...outcomes.map(({ name, resumes }) => count("streams that clients opened again", name, resumes)),
-    ...outcomes.map(({ name, failedReads }) => count("reads that failed", name, failedReads)),
+    ...(hasVerify
+      ? []
+      : outcomes.map(({ name, creates }) => countRow("watches opened at etcd", name, creates))),
+    ...outcomes.map(({ name, resumes }) => countRow("streams that clients opened again", name, resumes)),
+    ...outcomes.map(({ name, failedReads }) => countRow("reads that failed", name, failedReads)),
+  ];
+}
+
+/** At rest both must say the same. */
+function countRows(when: string, { fleet, etcd }: Counted): Row[] {
+  const wanted = (value: number): Pick<Row, "goal" | "met"> => ({
+    ...{ goal: String(ranges.length), met: value === ranges.length },
+  });
+  return [
+    { ...countRow("watches at etcd, by its own count", when, etcd), ...wanted(etcd) },
+    { ...countRow("watches at etcd, by the doors' word", when, fleet), ...wanted(fleet) },
+  ];
+}
+
+function verdictRows({ rounds, operations, unknown, watches, events, violations, isKept }: Verdict): Row[] {
+  return [
+    { ...countRow("promises broken", "verify", violations), goal: "0", met: isKept },
+    countRow("rounds judged", "verify", rounds),
+    countRow("operations checked", "verify", operations),
+    countRow("operations without an answer", "verify", unknown),
+    countRow("watches made", "verify", watches),
+    countRow("events checked", "verify", events),
   ];
 }

@@ -31,11 +31,20 @@ function toBytes(request: MatrixRequest): Uint8Array {
   return toBinary(input, fromJson(input, request.message as JsonObject));
 }
 
-/** By grpc-js. */
-export function createGrpcMatrixClient(address: string): MatrixClient {
-  const client = new Client(address, credentials.createInsecure(), {
+/** PEM of who is trusted, and of what is shown. */
+export interface MatrixTls {
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** By grpc-js, in plaintext where no certificate is to be shown. */
+export function createGrpcMatrixClient(address: string, tls?: MatrixTls): MatrixClient {
+  const secret = tls && credentials.createSsl(tls.ca, tls.key, tls.cert);
+  const client = new Client(address, secret ?? credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_retries": 0,
+    ...(tls && { "grpc.ssl_target_name_override": "localhost" }), // grpc-js sends no address as a name
   });
   const options = () => ({ deadline: Date.now() + deadlineMs });
   const raw = (bytes: Buffer): Buffer => bytes;
