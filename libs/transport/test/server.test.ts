@@ -333,6 +333,24 @@ describe("HTTP/1 on the same port", () => {
     expect(test.server.counters.http1Connections).toBe(1);
   });
 
+  it("knows the times and the idle connections of HTTP/1.1, though another listens", async () => {
+    const times = { headersTimeout: 200, connectionsCheckingInterval: 50 };
+    const http1 = createHttpServer(times, (_request, response) => response.end("ok"));
+    await using test = await startServer({ http1 });
+    const slow = connectNet(test.port, "127.0.0.1");
+    slow.write("GET / HTTP/1.1\r\nHost:");
+    const [answer] = await once(slow, "data");
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /);
+    const idle = connectNet(test.port, "127.0.0.1");
+    idle.on("error", () => {});
+    idle.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(idle, "data");
+    const closed = once(idle, "close");
+    http1.closeIdleConnections();
+    await closed;
+    http1.close();
+  });
+
   it("keeps connections alive, beside HTTP/2 on others", async () => {
     const http1 = createHttpServer((_request, response) => response.end("ok"));
     await using test = await startServer({ http1 });

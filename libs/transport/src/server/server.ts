@@ -42,7 +42,10 @@ export interface ServerOptions<C> {
    * one (destroying the socket refuses the client).
    */
   readonly onTlsListener?: (listener: TlsServer) => void;
-  /** Takes the connections that speak HTTP/1; without it they are closed. It is not closed here. */
+  /**
+   * Takes the connections that speak HTTP/1; without it they are closed. Its times (`headersTimeout`) count as if it listened
+   * itself. It is not closed here.
+   */
   readonly http1?: HttpServer;
   readonly limits?: Partial<ConnectionLimits>;
   /**
@@ -131,6 +134,8 @@ export class Server<C = unknown> implements AsyncDisposable {
       onHandlerError: (error, call) => this.#onHandlerError(error, call),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     };
+    // It never listens itself, and only where it does Node keeps the times of its connections and knows the idle ones.
+    if (options.http1?.listening === false) options.http1.emit("listening");
     this.#listener =
       options.tls === undefined ? createNetServer() : this.#createTlsServer(options.tls, limits);
     // With TLS a socket counts from the moment it arrives, for handshakes cost most of all.
