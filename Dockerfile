@@ -8,7 +8,12 @@ ARG APP
 WORKDIR /edge
 COPY . .
 RUN test -f "apps/${APP}/src/main.ts" || { echo "APP must name a folder of apps/, not '${APP}'"; exit 1; }
-RUN npm ci --omit=dev --workspace="apps/${APP}" --include-workspace-root --no-audit --no-fund --loglevel=error \
+# A download that stalls is not given up by npm: what has come is in its cache the next time.
+RUN for try in 1 2 3; do \
+      timeout --signal=KILL 240 \
+        npm ci --omit=dev --workspace="apps/${APP}" --include-workspace-root --no-audit --no-fund --loglevel=error && break; \
+      test $try -lt 3 || exit 1; \
+    done \
  && cp node_modules/node-linux-*/bin/node /usr/local/bin/edge-node \
  && rm -rf node_modules/node-* node_modules/.bin tools \
  && find apps -mindepth 1 -maxdepth 1 ! -name "${APP}" -exec rm -rf {} + \

@@ -20,14 +20,26 @@ export function ensureWorkspace() {
   const present = existsSync(stamp) ? readFileSync(stamp, "utf8") : "";
   if (present !== wanted || !existsSync(pinnedNode)) {
     process.stderr.write("installing npm packages (about half a minute) …\n");
-    const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
-      cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
-    });
-    if (npm.status !== 0) fail("npm ci failed; its own words are above");
+    if (!installPackages()) fail("npm ci failed; its own words are above");
     writeFileSync(stamp, wanted);
   }
   ensurePinnedNodeRuns();
+}
+
+/** A download that stalls is not given up by npm: what has come is in its cache the next time. */
+function installPackages() {
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const { status, error } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+      timeout: 300_000,
+      killSignal: "SIGKILL",
+    });
+    if (status === 0) return true;
+    if (error?.code !== "ETIMEDOUT") return false;
+    process.stderr.write("npm ci did not get on for five minutes, once more …\n");
+  }
+  return false;
 }
 
 function ensurePinnedNodeRuns() {
