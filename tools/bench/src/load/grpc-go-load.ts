@@ -104,7 +104,11 @@ class LoadConnection {
       if (type === 1 && (flags & 1) === 1) done++;
       if (type === 4 && (flags & 1) === 0) this.socket.write(frame(4, 1, 0, Buffer.alloc(0)));
       if (type === 6 && (flags & 1) === 0) this.socket.write(frame(6, 1, 0, bytes.subarray(at + 9, end)));
-      if (type === 3 || type === 7) throw new Error(`the server sent a frame of type ${type}`);
+      // A whole answer may be followed by a reset without an error (RFC 9113, section 8.1).
+      if (type === 7 || (type === 3 && bytes.readUInt32BE(at + 9) !== 0)) {
+        const what = type === 3 ? "RST_STREAM" : "GOAWAY";
+        throw new Error(`the server sent ${what}: ${bytes.subarray(at + 9, end).toString("hex")}`);
+      }
       at = end;
     }
     this.#rest = bytes.subarray(at);
