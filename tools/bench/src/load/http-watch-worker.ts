@@ -40,9 +40,13 @@ function open(): void {
   let isCreated = false;
   let isUpgraded = kind !== "websocket";
   let start = "";
+  let end: Buffer = Buffer.alloc(0);
   socket.on("data", (data: Buffer) => {
     if (isCreated) {
+      // All get the same bytes, and in pieces of the same size: what is cut in two is so for most of them.
+      count(Buffer.concat([end, data.subarray(0, mark.length - 1)]));
       count(data);
+      end = Buffer.concat([end, data.subarray(-mark.length)]).subarray(1 - mark.length);
       return;
     }
     start += data.toString("latin1");
