@@ -1,11 +1,8 @@
-import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Unit tests stand beside the source; integration tests (real sockets, real etcd) under test/.
 export default defineConfig({
   test: {
-    // Most tests wait for others' processes most of the time: on two cores vitest would run one file at a time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
