@@ -12,7 +12,7 @@ async function lookupIn(zone: Record<string, Reply>, serviceName = "") {
   await using resolver = await startFakeResolver(
     (question) => zone[question.replace("SRV ", "")] ?? rcode(3),
   );
-  const client = new DnsClient({ resolvers: [resolver.address], timeoutMs: 200, rounds: 1 });
+  const client = new DnsClient({ resolvers: [resolver.address], timeoutMs: 5_000, rounds: 1 });
   return await lookupSrv(client, "etcd-client", { domain, serviceName });
 }
 
