@@ -10,15 +10,7 @@ import {
   toChannelTarget,
 } from "@etcd-edge/endpoints";
 import { joinRollCall, openNamedBus, openUpstreamSource, readFabricKey } from "@etcd-edge/fabric";
-import {
-  CertificateUsers,
-  isJwtMethod,
-  JwtMint,
-  loadOwnIdentity,
-  readJwtKey,
-  ServiceIdentity,
-  TokenNames,
-} from "@etcd-edge/identity";
+import { loadOwnIdentity, ServiceIdentity, TokenNames } from "@etcd-edge/identity";
 import { survivesAlarmNone } from "@etcd-edge/proto";
 import {
   type AppContext,
@@ -50,6 +42,7 @@ import {
 } from "@etcd-edge/watching";
 import { exposeAdmissions } from "./admission/admission-metrics.ts";
 import { Admissions } from "./admission/admissions.ts";
+import { createCertificateUsers } from "./create-certificate-users.ts";
 import { startProfiles } from "./http/profiles.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createSelfCheck } from "./http/self-check.ts";
@@ -387,18 +380,6 @@ export async function startGrpcProxy(config: Config, { logger }: AppContext): Pr
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** `--auth-jwt-key`: who shows a certificate and no token is the user whom its Common Name names. */
-function createCertificateUsers(
-  { authJwtKey, authJwtMethod }: Config,
-  service: ServiceIdentity | undefined,
-): CertificateUsers | undefined {
-  if (authJwtKey === "" || service === undefined || !isJwtMethod(authJwtMethod)) return undefined;
-  const key = readJwtKey(authJwtKey, authJwtMethod);
-  return new CertificateUsers(
-    new JwtMint({ key, method: authJwtMethod, authRevision: () => service.authRevision() }),
-  );
 }
 
 /** What clients are told to dial, where that is an address at all. */

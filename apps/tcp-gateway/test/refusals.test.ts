@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rcode, startFakeResolver } from "@etcd-edge/testkit";
 import { describe, expect, it } from "vitest";
@@ -62,11 +64,12 @@ describe("a gateway that cannot run says so in etcd's words and exits 1", () => 
   });
 
   it("a unix socket that is its own endpoint, or shared like a port", async () => {
-    const listen = "--listen-addr=unix:///tmp/nowhere.sock";
-    const loop = await run([listen, "--endpoints=unix:/tmp/nowhere.sock"]);
+    const path = join(tmpdir(), "nowhere.sock");
+    const listen = `--listen-addr=unix://${path}`;
+    const loop = await run([listen, `--endpoints=unix:${path}`]);
     expect([loop.code, loop.stdout]).toEqual([
       1,
-      "SRV or endpoint (/tmp/nowhere.sock) should not resolve to the gateway listen addr (/tmp/nowhere.sock)",
+      `SRV or endpoint (${path}) should not resolve to the gateway listen addr (${path})`,
     ]);
     const shared = await run([listen, "--reuse-port"]);
     expect([shared.code, shared.stderr]).toEqual([1, "--reuse-port means nothing for a unix socket\n"]);
